@@ -1,0 +1,102 @@
+// Package config holds the settings of the relay: what relay.yaml and the environment say, with the defaults filled in.
+package config
+
+import "time"
+
+// Config is one relay's settings. Default gives a value of each but Database.URL.
+type Config struct {
+	Database      Database
+	Replication   Replication
+	Delivery      Delivery
+	Network       Network
+	HTTP          HTTP
+	Retention     time.Duration // How long events and their log are kept; 0 keeps them for ever. Default: 720h.
+	EventTypes    []EventType   // The catalogue of event types.
+	Subscriptions []Subscription
+}
+
+// Database says where Postgres is.
+type Database struct {
+	URL            string // Where events and the log are; may go through a pooler. Required.
+	ReplicationURL string // A direct connection to the same database, for replication. Default: URL.
+}
+
+// Replication names what the relay keeps in Postgres for itself.
+type Replication struct {
+	Slot        string // Default: relay.
+	Publication string // Default: relay.
+}
+
+// Delivery says how events are sent and what counts as received.
+type Delivery struct {
+	Timeout                    time.Duration // Until the status line and headers have arrived. Default: 15s.
+	Body                       Body          // Default: envelope.
+	Accept                     []string      // Codes (200) and classes (2xx) that mean accepted. Default: 200.
+	RetryOn                    []string      // "unreachable", codes and classes that are tried again. Default: unreachable.
+	DisableOn                  []string      // Codes that also switch the subscription off. Default: none.
+	Retry                      Retry
+	Concurrency                int // Requests in flight, in all. Default: 512.
+	ConcurrencyPerSubscription int // Requests in flight to one subscription. Default: 64.
+}
+
+// Body is what a request carries.
+type Body string
+
+const (
+	BodyEnvelope Body = "envelope" // {"id", "type", "timestamp", "data"}
+	BodyPayload  Body = "payload"  // The payload alone.
+)
+
+// Retry is the schedule: the delay after attempt N is Base + Unit × N^Exponent.
+type Retry struct {
+	Max      int           // Retries after the first attempt. Default: 15.
+	Base     time.Duration // Default: 5s.
+	Unit     time.Duration // Default: 1s.
+	Exponent float64       // Default: 4.
+}
+
+// Network says which addresses deliveries may reach.
+type Network struct {
+	Allow        []string // CIDRs of private networks that may be reached; all others are refused. Default: none.
+	RequireHTTPS bool     // Refuse http URLs. Default: false.
+}
+
+// HTTP is the relay's own server: console, /metrics, /healthz and /readyz.
+type HTTP struct {
+	Listen string // host:port; empty switches it off. Default: 127.0.0.1:8080.
+}
+
+// EventType is one entry of the catalogue.
+type EventType struct {
+	Type        string
+	Description string
+	Sample      string // JSON text, sent byte for byte by a test.
+}
+
+// Subscription is one that relay.yaml declares; it is kept in outbox.subscriptions under its name.
+type Subscription struct {
+	Name       string
+	Tenant     string // Default: default.
+	URL        string
+	EventTypes []string
+	Secret     string // Default: made by the database.
+	Headers    map[string]string
+}
+
+// Default returns the settings that hold where relay.yaml and the environment are silent.
+func Default() *Config {
+	return &Config{
+		Replication: Replication{Slot: "relay", Publication: "relay"},
+		Delivery: Delivery{
+			Timeout:                    15 * time.Second,
+			Body:                       BodyEnvelope,
+			Accept:                     []string{"200"},
+			RetryOn:                    []string{"unreachable"},
+			Retry:                      Retry{Max: 15, Base: 5 * time.Second, Unit: time.Second, Exponent: 4},
+			Concurrency:                512,
+			ConcurrencyPerSubscription: 64,
+		},
+		HTTP:      HTTP{Listen: "127.0.0.1:8080"},
+		Retention: 720 * time.Hour,
+	}
+}
