@@ -322,6 +322,7 @@ func (r *Relay) open(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{Fault: "database.url cannot be read: " + explain(err), Mend: "write postgres://user:password@host:5432/database"}
 	}
+	cfg.ConnConfig.DialFunc = dialPostgres
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "relay"
 	}

@@ -70,7 +70,7 @@ type Errand struct {
 	UserID          *string
 	URL             string // Of the last attempt.
 	HasEvent        bool   // false: the event was removed.
-	Payload         *string
+	Payload         []byte
 	HasSubscription bool    // false: it was removed or switched off.
 	Subscription    *string // The row as JSON, as it is now.
 }
