@@ -36,7 +36,7 @@ func errorClass(err error) outbox.ErrorClass {
 		return outbox.ClassBlocked
 	case isError[*net.DNSError](err): // a DNS server that does not answer included
 		return outbox.ClassDNS
-	case isTimeout(err):
+	case isTimeoutError(err):
 		return outbox.ClassTimeout
 	case isTLSError(err):
 		return outbox.ClassTLS
@@ -68,7 +68,7 @@ func isOpError(err error, ops ...string) bool {
 	return false
 }
 
-func isTimeout(err error) bool {
+func isTimeoutError(err error) bool {
 	timeout, ok := errors.AsType[net.Error](err)
 	return ok && timeout.Timeout() || errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, syscall.ETIMEDOUT)
 }
