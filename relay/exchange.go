@@ -122,7 +122,7 @@ func enterStage(ctx context.Context, stage int32) {
 // failure says why err came instead of an answer.
 func (x *exchange) failure(err error, t *Target) (class outbox.ErrorClass, text string, aborted bool) {
 	switch {
-	case context.Cause(x) == errNoAnswer:
+	case errors.Is(context.Cause(x), errNoAnswer):
 		class, text = x.expiry(t)
 	case x.caller.Err() != nil:
 		return outbox.ClassOther, "given up by the relay before there was an answer", true

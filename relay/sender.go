@@ -131,7 +131,7 @@ func (c *Client) CloseIdle() { c.http.HTTPClient.CloseIdleConnections() }
 
 // Send makes one attempt: one POST of body to t, signed, with id as the webhook-id. It blocks until the status line and
 // headers have arrived and a little of the body has been read, until the sender's timeout, or until ctx is done: then the
-// outcome is Aborted. Redirects are not followed; whatever the server answers is the outcome.
+// outcome is Aborted. Redirects are not followed; whatever the server answers is the outcome. A nil t is an outcome too.
 //
 // The request goes out once. Where a kept connection turns out to be dead before a single byte was written to it, net/http
 // takes another one; where anything was written it gives up, since a POST without an idempotency key is not repeated.
@@ -139,9 +139,12 @@ func (c *Client) CloseIdle() { c.http.HTTPClient.CloseIdleConnections() }
 // body must not be changed, not even after Send has returned: a server may answer before it has read everything.
 func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Outcome {
 	o := Outcome{StartedAt: time.Now()}
-	if c.sender.requireHTTPS && t.URL.Scheme != "https" {
-		o.EndedAt = o.StartedAt
-		o.Class, o.Error = outbox.ClassBlocked, "http refused: network.require_https is set"
+	switch {
+	case t == nil:
+		o.EndedAt, o.Class, o.Error = o.StartedAt, outbox.ClassOther, "the subscription's URL, secret or headers are of no use"
+		return o
+	case c.sender.requireHTTPS && t.URL.Scheme != "https":
+		o.EndedAt, o.Class, o.Error = o.StartedAt, outbox.ClassBlocked, "http refused: network.require_https is set"
 		return o
 	}
 	x := newExchange(ctx, c.sender.timeout, body)
@@ -163,10 +166,10 @@ func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Ou
 // library would try again: here the policy decides, and later. Once the exchange has been given up, the transport's error
 // says more than that it was.
 func checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) {
-	if err == nil || ctx.Err() != nil {
-		return false, nil
+	if err != nil && ctx.Err() == nil {
+		return retryablehttp.DefaultRetryPolicy(ctx, nil, err)
 	}
-	return retryablehttp.DefaultRetryPolicy(ctx, nil, err)
+	return false, nil
 }
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
+	"io"
 	"strconv"
 	"strings"
 )
 
 const (
 	secretPrefix   = "whsec_"
+	redactedSecret = "whsec_…"
 	signatureLabel = "v1,"
 
 	// Standard Webhooks asks for 24 to 64 bytes of key.
@@ -37,11 +40,11 @@ func ParseSecret(s string) (Secret, error) {
 	return key, nil
 }
 
-// String keeps a secret out of anything that formats it.
-func (s Secret) String() string { return "whsec_…" }
+// Format keeps a secret out of whatever is printed, with any verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, redactedSecret) }
 
-// GoString keeps a secret out of anything that formats it with %#v.
-func (s Secret) GoString() string { return s.String() }
+// MarshalText keeps a secret out of JSON and of structured logs.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redactedSecret), nil }
 
 // signature is the webhook-signature header of Standard Webhooks 1.0: for each secret, in the order given,
 // "v1," and the base64 of HMAC-SHA256 over id.timestamp.body, separated by a space. timestamp is Unix seconds.

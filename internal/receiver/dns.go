@@ -26,7 +26,8 @@ type DNS struct {
 // lookup: it never answers.
 func NewDNS(t testing.TB, lookup func(name string, n int) []netip.Addr) *DNS {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+	var config net.ListenConfig
+	conn, err := config.ListenPacket(context.Background(), "udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatalf("receiver: %v", err)
 	}

@@ -5,7 +5,6 @@ package receiver
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -152,10 +151,10 @@ func (r *Receiver) Up() {
 	if r.server != nil {
 		return
 	}
-	listener, err := net.Listen("tcp", r.address)
+	listener, err := listen(r.address)
 	for deadline := time.Now().Add(waitTimeout); err != nil && time.Now().Before(deadline); {
 		time.Sleep(10 * time.Millisecond) // somebody's outgoing connection has the port for the moment
-		listener, err = net.Listen("tcp", r.address)
+		listener, err = listen(r.address)
 	}
 	if err != nil {
 		r.t.Fatalf("receiver: %v", err)

@@ -2,6 +2,7 @@ package receiver
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -36,7 +37,7 @@ func PlayTLS(t testing.TB, config *tls.Config, script Script) *Scripted {
 	t.Helper()
 	return Play(t, func(c net.Conn) {
 		server := tls.Server(c, config)
-		if server.Handshake() == nil {
+		if server.HandshakeContext(context.Background()) == nil {
 			script(server)
 		}
 	})
@@ -50,7 +51,7 @@ func PlayOn(t testing.TB, address string, script Script) *Scripted {
 
 func play(t testing.TB, address string, script Script) *Scripted {
 	t.Helper()
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
 		t.Fatalf("receiver: %v", err)
 	}
@@ -181,4 +182,9 @@ func waitForEnd(c net.Conn) {
 			return
 		}
 	}
+}
+
+func listen(address string) (net.Listener, error) {
+	var config net.ListenConfig
+	return config.Listen(context.Background(), "tcp", address)
 }
