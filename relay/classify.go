@@ -173,7 +173,7 @@ func rootCause(err error) string {
 func cleanText(s string, maxBytes int) string {
 	if len(s) > maxBytes {
 		n := maxBytes
-		for n > maxBytes-utf8.UTFMax && n > 0 && !utf8.RuneStart(s[n]) {
+		for n > 0 && n > maxBytes-(utf8.UTFMax-1) && !utf8.RuneStart(s[n]) {
 			n--
 		}
 		s = s[:n]
