@@ -27,6 +27,7 @@ type Request struct {
 	Path   string
 	Query  string
 	Host   string
+	Remote string // The sender's host and port: one for each connection.
 	Header http.Header
 	Body   []byte
 }
@@ -256,7 +257,7 @@ func (r *Receiver) record(request *http.Request, body []byte) (http.Handler, int
 	id := request.Header.Get("Webhook-Id")
 	entry := Request{
 		ID: id, At: time.Now(), Method: request.Method, Path: request.URL.Path, Query: request.URL.RawQuery,
-		Host: request.Host, Header: request.Header, Body: body,
+		Host: request.Host, Remote: request.RemoteAddr, Header: request.Header, Body: body,
 	}
 	if r.noBodies {
 		entry.Body = nil

@@ -143,16 +143,9 @@ func Drip(head, drop string, pause time.Duration) Script {
 		if ReadRequest(c) != nil {
 			return
 		}
-		if _, err := c.Write([]byte(head)); err != nil {
-			return
-		}
-		for {
-			if pause > 0 {
-				time.Sleep(pause)
-			}
-			if _, err := c.Write([]byte(drop)); err != nil {
-				return
-			}
+		_, err := c.Write([]byte(head))
+		for again := []byte(drop); err == nil; _, err = c.Write(again) {
+			time.Sleep(pause)
 		}
 	}
 }
