@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/textproto"
+	"net/url"
 	"os"
 	"strings"
 	"syscall"
@@ -27,6 +28,9 @@ func (e *handshakeError) Unwrap() error { return e.err }
 
 // classify says why an exchange got no answer: in one of the classes that the log knows, and in words without the URL.
 func classify(err error) (outbox.ErrorClass, string) {
+	if call, ok := errors.AsType[*url.Error](err); ok {
+		err = call.Err
+	}
 	return errorClass(err), cleanText(errorText(err), errorTextMaxBytes)
 }
 
@@ -77,7 +81,13 @@ func isTimeoutError(err error) bool {
 func isTLSError(err error) bool {
 	return isError[*handshakeError](err) || isError[tls.RecordHeaderError](err) ||
 		isError[*tls.CertificateVerificationError](err) || isOpError(err, "remote error", "local error") ||
-		errors.Is(err, http.ErrSchemeMismatch)
+		isPlainHTTP(err)
+}
+
+// isPlainHTTP reports whether the first bytes where TLS was expected were those of an HTTP answer.
+func isPlainHTTP(err error) bool {
+	record, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok && string(record.RecordHeader[:]) == "HTTP/" || errors.Is(err, http.ErrSchemeMismatch)
 }
 
 func isOutOfFiles(err error) bool {
@@ -131,7 +141,7 @@ func errorText(err error) string {
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" && op.Addr != nil {
 		return fmt.Sprintf("dial %s %s: %s", op.Net, op.Addr, rootCause(op.Err))
 	}
-	if errors.Is(err, http.ErrSchemeMismatch) {
+	if isPlainHTTP(err) {
 		return "tls handshake: the server speaks plain HTTP on this port"
 	}
 	if handshake, ok := errors.AsType[*handshakeError](err); ok {
@@ -144,6 +154,8 @@ func causeText(err error) string {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "the server closed the connection without an answer"
+	case errors.Is(err, net.ErrClosed):
+		return "the connection was closed before there was an answer"
 	case isServerClosedIdle(err):
 		return "the server closed the kept connection as the request was on its way"
 	}

@@ -33,6 +33,9 @@ const (
 	idleConnTimeout = 4 * time.Second
 	// defaultMaxIdlePerHost is delivery.concurrency_per_subscription's default: as many as can be in use.
 	defaultMaxIdlePerHost = 64
+	// dialSlack is what making a connection may take beyond the exchange that it is made for: the exchange ends first,
+	// and knows what its time went on.
+	dialSlack = time.Second
 	// tlsSessions are kept for all clients together, so that most handshakes are short ones.
 	tlsSessions = 1024
 )
@@ -90,7 +93,7 @@ func NewSender(o SenderOptions) *Sender {
 		o.Resolver = &net.Resolver{PreferGo: true}
 	}
 	s.dialer = &net.Dialer{
-		Timeout:        s.timeout,
+		Timeout:        s.timeout + dialSlack,
 		KeepAlive:      -1, // an exchange has its deadline, an idle connection its few seconds
 		Resolver:       o.Resolver,
 		ControlContext: s.control,
@@ -229,7 +232,7 @@ func (s *Sender) dialTLS(ctx context.Context, network, address string) (net.Conn
 	config := s.tls.Clone()
 	config.ServerName = serverName(address)
 	client := tls.Client(conn, config)
-	ctx, cancel := context.WithTimeout(ctx, s.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout+dialSlack)
 	defer cancel()
 	if err := client.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
