@@ -1,0 +1,28 @@
+# make demo   watch real events go out, on a private throw-away Postgres
+# make test   every test; those that need a Postgres start one
+# make bench  the figures of docs/performance.md, measured here
+# make lint   what CI checks besides
+
+GO ?= go
+GOLANGCI_LINT_VERSION := v2.15.0
+
+.PHONY: demo test lint bench fuzz build
+
+demo:
+	$(GO) run ./cmd/relay demo $(ARGS)
+
+build:
+	$(GO) build -o bin/relay ./cmd/relay
+
+test:
+	$(GO) test -timeout 14m ./...
+
+race:
+	$(GO) test -race -timeout 30m ./...
+
+lint:
+	$(GO) vet ./...
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
+
+bench:
+	$(GO) run ./internal/bench $(ARGS)

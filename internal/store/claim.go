@@ -1,0 +1,122 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// Due is a subscription with unfinished deliveries.
+type Due struct {
+	SubscriptionID uuid.UUID
+	In             time.Duration // Until the first of them falls due; not positive: now.
+}
+
+var dueSQL = query("due")
+
+// DueSubscriptions returns the subscriptions that have unfinished deliveries.
+func DueSubscriptions(ctx context.Context, db DB) ([]Due, error) {
+	rows, err := db.Query(ctx, dueSQL)
+	if err != nil {
+		return nil, fmt.Errorf("look for due deliveries: %w", err)
+	}
+	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Due, error) {
+		var d Due
+		var us int64
+		err := row.Scan(&d.SubscriptionID, &us)
+		d.In = time.Duration(us) * time.Microsecond
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for due deliveries: %w", err)
+	}
+	return due, nil
+}
+
+// Claimed is a delivery taken up under a lease.
+type Claimed struct {
+	ID             uuid.UUID
+	EventID        uuid.UUID
+	SubscriptionID uuid.UUID
+	Attempts       int // Made before.
+	PayloadBytes   int
+}
+
+var claimSQL = query("claim")
+
+// Claim takes up due deliveries: at most limits[i] of subscriptions[i], the longest due first. Nobody else takes them
+// up before the lease has run out.
+func Claim(ctx context.Context, db DB, subscriptions []uuid.UUID, limits []int32, token uuid.UUID, lease time.Duration) ([]Claimed, error) {
+	rows, err := db.Query(ctx, claimSQL, subscriptions, limits, token, lease.Microseconds())
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	claimed, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Claimed])
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	return claimed, nil
+}
+
+// Errand is what a claimed delivery is to send, and where to.
+type Errand struct {
+	ID              uuid.UUID
+	EventCreatedAt  time.Time
+	EventType       string
+	Tenant          string
+	UserID          *string
+	URL             string // Of the last attempt.
+	HasEvent        bool   // false: the event was removed.
+	Payload         *string
+	HasSubscription bool    // false: it was removed or switched off.
+	Subscription    *string // The row as JSON, as it is now.
+}
+
+var fetchSQL = query("fetch_claimed")
+
+// FetchClaimed returns the errands of claimed deliveries, in no order; those whose lease is no longer held are left out.
+func FetchClaimed(ctx context.Context, db DB, ids []uuid.UUID, token uuid.UUID) ([]Errand, error) {
+	rows, err := db.Query(ctx, fetchSQL, ids, token)
+	if err != nil {
+		return nil, fmt.Errorf("fetch claimed deliveries: %w", err)
+	}
+	errands, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Errand])
+	if err != nil {
+		return nil, fmt.Errorf("fetch claimed deliveries: %w", err)
+	}
+	return errands, nil
+}
+
+var releaseSQL = query("release")
+
+// Release gives claimed deliveries back unsent.
+func Release(ctx context.Context, db DB, ids []uuid.UUID, token uuid.UUID) error {
+	if _, err := db.Exec(ctx, releaseSQL, ids, token); err != nil {
+		return fmt.Errorf("release deliveries: %w", err)
+	}
+	return nil
+}
+
+var (
+	cancelDueSQL          = query("cancel_due")
+	cancelSubscriptionSQL = query("cancel_subscription")
+)
+
+// CancelDue cancels what is due for those of the subscriptions that were removed or switched off.
+func CancelDue(ctx context.Context, db DB, subscriptions []uuid.UUID) error {
+	if _, err := db.Exec(ctx, cancelDueSQL, subscriptions); err != nil {
+		return fmt.Errorf("cancel deliveries: %w", err)
+	}
+	return nil
+}
+
+// CancelSubscription cancels all that waits for a subscription and is in nobody's hands.
+func CancelSubscription(ctx context.Context, db DB, id uuid.UUID) error {
+	if _, err := db.Exec(ctx, cancelSubscriptionSQL, id); err != nil {
+		return fmt.Errorf("cancel deliveries: %w", err)
+	}
+	return nil
+}

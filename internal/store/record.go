@@ -1,0 +1,147 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Record says what became of one delivery.
+type Record struct {
+	ID             uuid.UUID
+	EventID        uuid.UUID
+	SubscriptionID uuid.UUID
+	EventCreatedAt time.Time
+	EventType      string
+	Tenant         string
+	UserID         *string
+	URL            string
+	Status         string
+	Attempts       int           // Made so far, this one included.
+	Lease          uuid.UUID     // The token held; a row that is there already is written only under the same.
+	DueIn          time.Duration // pending: until the lease ends; retrying: the delay after the end of the attempt.
+	Attempt        *Attempt      // The attempt just made; nil where none was.
+}
+
+// Attempt says how one attempt went.
+type Attempt struct {
+	EndedAgo     time.Duration // Since its end.
+	Duration     time.Duration
+	Code         int    // 0: no answer.
+	ErrorClass   string // Empty where there was an answer.
+	Error        string
+	ResponseBody string
+}
+
+// Batch gathers records for one statement. The zero value is ready; Reset empties it for use again.
+type Batch struct {
+	ids, events, subscriptions []uuid.UUID
+	created                    []time.Time
+	types, tenants             []string
+	users                      []*string
+	urls, statuses             []string
+	attempts                   []int32
+	leases                     []uuid.UUID
+	endedAgo, dueIn, durations []*int64
+	codes                      []*int32
+	classes, errors, bodies    []*string
+}
+
+// Len returns the number of records.
+func (b *Batch) Len() int { return len(b.ids) }
+
+// Add appends a record. A batch must not hold two of the same delivery.
+func (b *Batch) Add(r *Record) {
+	b.ids = append(b.ids, r.ID)
+	b.events = append(b.events, r.EventID)
+	b.subscriptions = append(b.subscriptions, r.SubscriptionID)
+	b.created = append(b.created, r.EventCreatedAt)
+	b.types = append(b.types, r.EventType)
+	b.tenants = append(b.tenants, r.Tenant)
+	b.users = append(b.users, r.UserID)
+	b.urls = append(b.urls, r.URL)
+	b.statuses = append(b.statuses, r.Status)
+	b.attempts = append(b.attempts, int32(r.Attempts))
+	b.leases = append(b.leases, r.Lease)
+	b.dueIn = append(b.dueIn, microseconds(r.DueIn))
+
+	a := r.Attempt
+	if a == nil {
+		b.endedAgo = append(b.endedAgo, nil)
+		b.durations = append(b.durations, nil)
+		b.codes = append(b.codes, nil)
+		b.classes = append(b.classes, nil)
+		b.errors = append(b.errors, nil)
+		b.bodies = append(b.bodies, nil)
+		return
+	}
+	b.endedAgo = append(b.endedAgo, microseconds(a.EndedAgo))
+	b.durations = append(b.durations, microseconds(a.Duration))
+	b.codes = append(b.codes, orNull(int32(a.Code)))
+	b.classes = append(b.classes, orNull(a.ErrorClass))
+	b.errors = append(b.errors, orNull(a.Error))
+	b.bodies = append(b.bodies, orNull(a.ResponseBody))
+}
+
+// Reset empties the batch and lets go of what it held.
+func (b *Batch) Reset() { *b = Batch{} }
+
+func microseconds(d time.Duration) *int64 {
+	us := d.Microseconds()
+	return &us
+}
+
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+var recordSQL = query("record")
+
+// SaveRecords writes a batch in one round trip, all of it or nothing.
+func SaveRecords(ctx context.Context, db DB, b *Batch) error {
+	_, err := db.Exec(ctx, recordSQL, b.ids, b.events, b.subscriptions, b.created, b.types, b.tenants, b.users, b.urls,
+		b.statuses, b.attempts, b.leases, b.endedAgo, b.dueIn, b.durations, b.codes, b.classes, b.errors, b.bodies)
+	if err != nil {
+		return fmt.Errorf("record deliveries: %w", err)
+	}
+	return nil
+}
+
+var recordedSQL = query("recorded")
+
+// Recorded returns which of these deliveries stand in the database already.
+func Recorded(ctx context.Context, db DB, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
+	found := make(map[uuid.UUID]struct{})
+	rows, err := db.Query(ctx, recordedSQL, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look up deliveries: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("look up deliveries: %w", err)
+		}
+		found[id] = struct{}{}
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("look up deliveries: %w", err)
+	}
+	return found, nil
+}
+
+var disableSQL = query("disable_subscription")
+
+// DisableSubscription switches a subscription off and says why. One that is off, or gone, is left as it is.
+func DisableSubscription(ctx context.Context, db DB, id uuid.UUID, reason string) error {
+	if _, err := db.Exec(ctx, disableSQL, id, reason); err != nil {
+		return fmt.Errorf("switch subscription off: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,201 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+)
+
+// Slot is a replication slot as the server sees it.
+type Slot struct {
+	Plugin    string
+	Database  string
+	Active    bool
+	ActivePID int
+	WALStatus string // reserved, extended, unreserved or lost.
+	Confirmed pglogrepl.LSN
+	Restart   pglogrepl.LSN
+	LagBytes  int64 // WAL written since the confirmed position.
+}
+
+var slotSQL = query("slot")
+
+// FindSlot returns the slot of that name, or nil where there is none.
+func FindSlot(ctx context.Context, db DB, name string) (*Slot, error) {
+	var s Slot
+	var confirmed, restart string
+	err := db.QueryRow(ctx, slotSQL, name).Scan(
+		&s.Plugin, &s.Database, &s.Active, &s.ActivePID, &s.WALStatus, &confirmed, &restart, &s.LagBytes)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err == nil {
+		s.Confirmed, err = pglogrepl.ParseLSN(confirmed)
+	}
+	if err == nil {
+		s.Restart, err = pglogrepl.ParseLSN(restart)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up replication slot: %w", err)
+	}
+	return &s, nil
+}
+
+// DropSlot drops a replication slot that is not active.
+func DropSlot(ctx context.Context, db DB, name string) error {
+	if _, err := db.Exec(ctx, "SELECT pg_drop_replication_slot($1)", name); err != nil {
+		return fmt.Errorf("drop replication slot: %w", err)
+	}
+	return nil
+}
+
+// State is what the relay remembers of its slot.
+type State struct {
+	SystemIdentifier string
+	DatabaseOID      int64
+	PublicationOID   int64
+	Scanned          pglogrepl.LSN
+	Confirmed        pglogrepl.LSN
+}
+
+var (
+	stateSQL         = query("state")
+	saveStateSQL     = query("save_state")
+	saveConfirmedSQL = query("save_confirmed")
+	scanSQL          = query("scan_deliveries")
+	scanChangesSQL   = query("scan_changes")
+	publicationSQL   = query("publication")
+)
+
+// LoadState returns what is remembered of a slot, or nil.
+func LoadState(ctx context.Context, db DB, slot string) (*State, error) {
+	var s State
+	var scanned, confirmed string
+	err := db.QueryRow(ctx, stateSQL, slot).Scan(&s.SystemIdentifier, &s.DatabaseOID, &s.PublicationOID, &scanned, &confirmed)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err == nil {
+		s.Scanned, err = pglogrepl.ParseLSN(scanned)
+	}
+	if err == nil {
+		s.Confirmed, err = pglogrepl.ParseLSN(confirmed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load relay state: %w", err)
+	}
+	return &s, nil
+}
+
+// ForgetState removes what is remembered of a slot, so that the next start makes it anew and scans.
+func ForgetState(ctx context.Context, db DB, slot string) error {
+	if _, err := db.Exec(ctx, "DELETE FROM outbox.relay_state WHERE slot = $1", slot); err != nil {
+		return fmt.Errorf("forget relay state: %w", err)
+	}
+	return nil
+}
+
+// SaveConfirmed notes a position that is about to be confirmed.
+func SaveConfirmed(ctx context.Context, db DB, slot string, at pglogrepl.LSN) error {
+	if _, err := db.Exec(ctx, saveConfirmedSQL, slot, at.String()); err != nil {
+		return fmt.Errorf("note confirmed position: %w", err)
+	}
+	return nil
+}
+
+// NewSlot is a slot just made: where it begins and the snapshot of that moment.
+type NewSlot struct {
+	Name             string
+	Snapshot         string
+	ConsistentPoint  string
+	SystemIdentifier string
+	PublicationOID   int64
+}
+
+// Scan looks through the outbox in the new slot's own snapshot: events without deliveries get them, and the state that
+// says so is saved, in one transaction. It returns the number of deliveries made.
+func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
+	var made int64
+	scan := func(tx pgx.Tx) error {
+		// The snapshot's name comes from the server; SET takes no parameters.
+		if _, err := tx.Exec(ctx, "SET TRANSACTION SNAPSHOT "+quoteLiteral(slot.Snapshot)); err != nil {
+			return err
+		}
+		tag, err := tx.Exec(ctx, scanSQL)
+		if err != nil {
+			return err
+		}
+		made = tag.RowsAffected()
+		if _, err := tx.Exec(ctx, scanChangesSQL); err != nil {
+			return err
+		}
+		_, err = tx.Exec(ctx, saveStateSQL, slot.Name, slot.SystemIdentifier, slot.PublicationOID, slot.ConsistentPoint)
+		return err
+	}
+	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, scan)
+	if err != nil {
+		return 0, fmt.Errorf("scan the outbox: %w", err)
+	}
+	return made, nil
+}
+
+// Publication is a publication as it stands.
+type Publication struct {
+	OID       int64
+	Inserts   bool     // Publishes inserts.
+	Others    bool     // Publishes updates, deletes or truncates as well.
+	Relations []string // Its tables of schema outbox.
+}
+
+// FindPublication returns the publication of that name, or nil where there is none.
+func FindPublication(ctx context.Context, db DB, name string) (*Publication, error) {
+	var p Publication
+	err := db.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Inserts, &p.Others, &p.Relations)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up publication: %w", err)
+	}
+	return &p, nil
+}
+
+// CreatePublication makes the publication that the relay reads: the inserts of events and of subscription changes.
+func CreatePublication(ctx context.Context, db DB, name string) error {
+	sql := CreatePublicationSQL(name)
+	if _, err := db.Exec(ctx, sql); err != nil {
+		return fmt.Errorf("create publication: %w", err)
+	}
+	return nil
+}
+
+// CreatePublicationSQL returns the statement that makes the publication.
+func CreatePublicationSQL(name string) string {
+	return "CREATE PUBLICATION " + pgx.Identifier{name}.Sanitize() +
+		" FOR TABLE outbox.events, outbox.subscription_changes WITH (publish = 'insert')"
+}
+
+// RepairPublicationSQL returns the statements that turn a publication that is there into the one the relay needs.
+func RepairPublicationSQL(name string) []string {
+	quoted := pgx.Identifier{name}.Sanitize()
+	return []string{
+		"ALTER PUBLICATION " + quoted + " SET TABLE outbox.events, outbox.subscription_changes",
+		"ALTER PUBLICATION " + quoted + " SET (publish = 'insert')",
+	}
+}
+
+// CurrentWAL returns the position up to which WAL has been written.
+func CurrentWAL(ctx context.Context, db DB) (pglogrepl.LSN, error) {
+	var text string
+	if err := db.QueryRow(ctx, "SELECT pg_current_wal_lsn()::text").Scan(&text); err != nil {
+		return 0, fmt.Errorf("ask for the WAL position: %w", err)
+	}
+	lsn, err := pglogrepl.ParseLSN(text)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the WAL position: %w", err)
+	}
+	return lsn, nil
+}

@@ -1,0 +1,14 @@
+-- Takes up due deliveries, so many of each subscription, under a lease. Payloads are fetched when they are sent.
+UPDATE outbox.deliveries AS d
+   SET due_at = clock_timestamp() + $4::bigint * interval '1 microsecond', lease = $3::uuid
+  FROM (
+    SELECT c.id FROM unnest($1::uuid[], $2::int[]) AS w(subscription_id, n)
+     CROSS JOIN LATERAL (
+       SELECT id FROM outbox.deliveries
+        WHERE subscription_id = w.subscription_id AND due_at <= clock_timestamp()
+        ORDER BY due_at LIMIT w.n
+          FOR UPDATE SKIP LOCKED) AS c
+  ) AS picked
+ WHERE d.id = picked.id
+RETURNING d.id, d.event_id, d.subscription_id, d.attempts,
+          coalesce((SELECT octet_length(e.payload::text) FROM outbox.events AS e WHERE e.id = d.event_id), 0) AS payload_bytes

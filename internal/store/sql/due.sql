@@ -1,0 +1,12 @@
+-- The subscriptions that have unfinished deliveries, and when the first of each falls due: one index probe a
+-- subscription, however many deliveries wait.
+WITH RECURSIVE due AS (
+  (SELECT subscription_id, due_at FROM outbox.deliveries
+    WHERE due_at IS NOT NULL ORDER BY subscription_id, due_at LIMIT 1)
+  UNION ALL
+  SELECT n.subscription_id, n.due_at FROM due CROSS JOIN LATERAL (
+    SELECT d.subscription_id, d.due_at FROM outbox.deliveries AS d
+     WHERE d.due_at IS NOT NULL AND d.subscription_id > due.subscription_id
+     ORDER BY d.subscription_id, d.due_at LIMIT 1) AS n
+)
+SELECT subscription_id, (extract(epoch FROM due_at - clock_timestamp()) * 1e6)::bigint AS due_in_us FROM due

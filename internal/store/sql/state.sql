@@ -1,0 +1,2 @@
+SELECT system_identifier, database_oid::bigint, publication_oid::bigint, scanned_lsn::text, confirmed_lsn::text
+  FROM outbox.relay_state WHERE slot = $1

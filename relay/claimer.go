@@ -1,0 +1,259 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/outboxrelay/relay/internal/store"
+	"github.com/outboxrelay/relay/outbox"
+)
+
+const (
+	// claimEvery is how often the database is asked for due deliveries when nothing else wakes the claimer: a replay, or
+	// what another relay left behind, is taken up within it.
+	claimEvery = 500 * time.Millisecond
+
+	// claimPause keeps claims apart while lanes are hungry.
+	claimPause = 2 * time.Millisecond
+
+	// claimMost is how many deliveries one claim takes.
+	claimMost = 512
+
+	// fetchBytes bounds the payloads fetched at once; a single one may be larger.
+	fetchBytes = 1 << 20
+
+	// leaseSlack is what a lease lasts beyond delivery.timeout: time to fetch and to wait for a place before, and to
+	// record after. What a killed relay had in hand is taken up within the timeout, this, and claimEvery.
+	leaseSlack = 6 * time.Second
+
+	// recordSlack is the part of leaseSlack that is kept for recording: no request begins with less.
+	recordSlack = 2 * time.Second
+)
+
+// claimer takes up what the database owns and is due: retries, spilled deliveries, replays, and what a killed relay left.
+// Any relay may do so, leading or not; leases keep them apart.
+type claimer struct {
+	db       store.DB
+	log      *slog.Logger
+	dispatch *dispatcher
+	record   *recorder
+	metrics  *metrics
+	timeout  time.Duration // delivery.timeout
+	envelope func(eventRow) []byte
+
+	wake chan struct{}
+
+	mu       sync.Mutex
+	returned []*delivery // To be given back.
+}
+
+// wakeUp has the claimer look now.
+func (c *claimer) wakeUp() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run claims until ctx ends, then gives back what was claimed and not sent.
+func (c *claimer) run(ctx context.Context) {
+	failing := false
+	for ctx.Err() == nil {
+		wait, err := c.cycle(ctx)
+		if err != nil && ctx.Err() == nil {
+			if !failing {
+				c.log.Warn("cannot take up due deliveries; trying again", "error", explain(err))
+			}
+			wait = time.Second
+		}
+		failing = err != nil
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-c.wake:
+			sleep(ctx, claimPause)
+		}
+		timer.Stop()
+	}
+}
+
+// cycle claims once for every subscription with due deliveries and says when to look again.
+func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
+	if err := c.release(ctx); err != nil {
+		return 0, err
+	}
+	if c.record.backlogged() {
+		return 50 * time.Millisecond, nil
+	}
+	all, err := store.DueSubscriptions(ctx, c.db)
+	if err != nil {
+		return 0, err
+	}
+	wait := claimEvery
+	var due []uuid.UUID
+	for _, d := range all {
+		if d.In <= 0 {
+			due = append(due, d.SubscriptionID)
+		} else {
+			wait = min(wait, d.In)
+		}
+	}
+	if len(due) == 0 {
+		return max(wait, claimPause), nil
+	}
+	if err := store.CancelDue(ctx, c.db, due); err != nil {
+		return 0, err
+	}
+	more, err := c.claim(ctx, due)
+	if more {
+		wait = min(wait, claimPause)
+	}
+	return max(wait, claimPause), err
+}
+
+// claim takes up what the lanes have room for. It says whether there is more that lanes have room for.
+func (c *claimer) claim(ctx context.Context, due []uuid.UUID) (more bool, err error) {
+	var subscriptions []uuid.UUID
+	var limits []int32
+	left := claimMost
+	for _, id := range due {
+		n := min(c.dispatch.roomFor(id), left)
+		if n == 0 {
+			c.dispatch.setBacklog(id, true) // Its lane wakes us once it has room.
+			continue
+		}
+		left -= n
+		subscriptions = append(subscriptions, id)
+		limits = append(limits, int32(n))
+	}
+	if len(subscriptions) == 0 {
+		return false, nil
+	}
+	held := lease{token: uuid.New(), until: time.Now().Add(c.timeout + leaseSlack)}
+	claimed, err := store.Claim(ctx, c.db, subscriptions, limits, held.token, c.timeout+leaseSlack)
+	if err != nil {
+		return false, err
+	}
+	taken := make(map[uuid.UUID]int32, len(subscriptions))
+	for _, cl := range claimed {
+		taken[cl.SubscriptionID]++
+	}
+	for i, id := range subscriptions {
+		full := taken[id] == limits[i]
+		c.dispatch.setBacklog(id, full)
+		more = more || full
+	}
+	return more, c.begin(ctx, claimed, held)
+}
+
+// begin fetches what was claimed, some at a time, and puts it on its way.
+func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held lease) error {
+	known := make(map[string]*subscription) // By the row's text: many deliveries, few subscriptions.
+	for len(claimed) > 0 {
+		n, size := 0, 0
+		for n < len(claimed) && (n == 0 || size+claimed[n].PayloadBytes <= fetchBytes) {
+			size += claimed[n].PayloadBytes
+			n++
+		}
+		if err := c.fetch(ctx, claimed[:n], held, known); err != nil {
+			return err // The lease runs out, and they are taken up again.
+		}
+		claimed = claimed[n:]
+	}
+	return nil
+}
+
+func (c *claimer) fetch(ctx context.Context, group []store.Claimed, held lease, known map[string]*subscription) error {
+	ids := make([]uuid.UUID, len(group))
+	byID := make(map[uuid.UUID]*store.Claimed, len(group))
+	for i := range group {
+		ids[i] = group[i].ID
+		byID[group[i].ID] = &group[i]
+	}
+	errands, err := store.FetchClaimed(ctx, c.db, ids, held.token)
+	if err != nil {
+		return err
+	}
+	for i := range errands {
+		c.dispatchErrand(byID[errands[i].ID], &errands[i], held, known)
+	}
+	return nil
+}
+
+// dispatchErrand sends a claimed delivery on, or records why it can't be sent.
+func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held lease, known map[string]*subscription) {
+	d := &delivery{
+		id: cl.ID, attempts: cl.Attempts, claimed: true, spilled: true, lease: held,
+		sub: &subscription{id: cl.SubscriptionID, url: e.URL},
+		event: &event{
+			id: cl.EventID, webhookID: cl.EventID.String(), typ: e.EventType, tenant: e.Tenant, userID: e.UserID,
+			createdAt: e.EventCreatedAt,
+		},
+	}
+	if !e.HasSubscription {
+		c.record.put(entry{kind: entryCancel, d: d})
+		return
+	}
+	sub := known[*e.Subscription]
+	if sub == nil {
+		var err error
+		if sub, err = parseSubscription([]byte(*e.Subscription)); err != nil {
+			c.fail(d, err.Error())
+			return
+		}
+		known[*e.Subscription] = sub
+	}
+	d.sub = sub
+	switch {
+	case sub.fault != nil:
+		c.fail(d, sub.fault.Error())
+		return
+	case !e.HasEvent || e.Payload == nil:
+		c.fail(d, "its event was removed from outbox.events before it was delivered")
+		return
+	}
+	d.event.body = c.envelope(eventRow{
+		id: cl.EventID, typ: e.EventType, payload: []byte(*e.Payload), createdAt: e.EventCreatedAt,
+	})
+	d.event.size = int64(len(d.event.body)) + eventOverheadBytes
+	c.dispatch.hold(d.event, 1)
+	c.dispatch.startClaimed(d)
+}
+
+// fail records that a delivery can't be sent, ever.
+func (c *claimer) fail(d *delivery, why string) {
+	now := time.Now()
+	d.outcome = Outcome{StartedAt: now, EndedAt: now, Class: outbox.ClassOther, Error: why}
+	d.decision = Decision{Status: outbox.StatusFailed}
+	c.record.put(entry{kind: entryOutcome, d: d})
+}
+
+// giveBack has a claimed delivery released unsent.
+func (c *claimer) giveBack(d *delivery) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.returned = append(c.returned, d)
+}
+
+// release gives back what giveBack gathered.
+func (c *claimer) release(ctx context.Context) error {
+	c.mu.Lock()
+	returned := c.returned
+	c.returned = nil
+	c.mu.Unlock()
+	byToken := make(map[uuid.UUID][]uuid.UUID)
+	for _, d := range returned {
+		byToken[d.lease.token] = append(byToken[d.lease.token], d.id)
+	}
+	for token, ids := range byToken {
+		if err := store.Release(ctx, c.db, ids, token); err != nil {
+			return err
+		}
+	}
+	return nil
+}

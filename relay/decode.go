@@ -1,0 +1,158 @@
+package relay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pglogrepl"
+)
+
+// relation is a published table as the stream describes it: which column stands where. The server describes a table
+// before its first row and whenever it has changed.
+type relation struct {
+	schema, table string
+	column        map[string]int
+	columns       int
+}
+
+func newRelation(m *pglogrepl.RelationMessage) *relation {
+	r := &relation{schema: m.Namespace, table: m.RelationName, column: make(map[string]int), columns: len(m.Columns)}
+	for i, c := range m.Columns {
+		r.column[c.Name] = i
+	}
+	return r
+}
+
+// tuple is a row whose values lie in the connection's read buffer: valid until the next message is read.
+type tuple struct {
+	rel    *relation
+	values [][]byte // nil: NULL
+}
+
+var errShortTuple = errors.New("the row is cut short")
+
+// decodeInsert reads an Insert message: int32 relation, 'N', then the row (PostgreSQL documentation, "Logical
+// Replication Message Formats"). It does what pglogrepl.Parse does, without copying the values.
+func decodeInsert(wal []byte, relations map[uint32]*relation, t *tuple) error {
+	if len(wal) < 8 || wal[5] != 'N' {
+		return errShortTuple
+	}
+	rel := relations[binary.BigEndian.Uint32(wal[1:])]
+	if rel == nil {
+		return fmt.Errorf("row of a table that was not described: %d", binary.BigEndian.Uint32(wal[1:]))
+	}
+	t.rel = rel
+	n := int(binary.BigEndian.Uint16(wal[6:]))
+	t.values = t.values[:0]
+	rest := wal[8:]
+	for range n {
+		if len(rest) < 1 {
+			return errShortTuple
+		}
+		kind := rest[0]
+		rest = rest[1:]
+		switch kind {
+		case pglogrepl.TupleDataTypeNull:
+			t.values = append(t.values, nil)
+		case pglogrepl.TupleDataTypeText:
+			if len(rest) < 4 {
+				return errShortTuple
+			}
+			size := int(binary.BigEndian.Uint32(rest))
+			rest = rest[4:]
+			if len(rest) < size {
+				return errShortTuple
+			}
+			t.values = append(t.values, rest[:size:size])
+			rest = rest[size:]
+		default:
+			return fmt.Errorf("value of kind %q, which an insert never has", kind)
+		}
+	}
+	return nil
+}
+
+// get returns a column's value; nil: NULL.
+func (t *tuple) get(column string) ([]byte, error) {
+	i, ok := t.rel.column[column]
+	if !ok || i >= len(t.values) {
+		return nil, fmt.Errorf("table %s.%s has no column %s", t.rel.schema, t.rel.table, column)
+	}
+	return t.values[i], nil
+}
+
+// row is a row of outbox.events as it stands in the read buffer.
+type eventRow struct {
+	id        uuid.UUID
+	typ       string
+	tenant    string
+	userID    *string
+	payload   []byte // In the read buffer.
+	createdAt time.Time
+}
+
+// decodeEvent reads a row of outbox.events.
+func decodeEvent(t *tuple) (eventRow, error) {
+	var row eventRow
+	var values [6][]byte
+	for i, column := range [...]string{"id", "type", "tenant", "user_id", "payload", "created_at"} {
+		v, err := t.get(column)
+		if err != nil {
+			return row, err
+		}
+		values[i] = v
+	}
+	var err error
+	if row.id, err = uuid.ParseBytes(values[0]); err != nil {
+		return row, fmt.Errorf("id: %w", err)
+	}
+	if row.createdAt, err = parseTime(values[5]); err != nil {
+		return row, fmt.Errorf("created_at: %w", err)
+	}
+	row.typ, row.tenant, row.payload = string(values[1]), string(values[2]), values[4]
+	if values[3] != nil {
+		user := string(values[3])
+		row.userID = &user
+	}
+	return row, nil
+}
+
+// parseTime reads a timestamptz as the server writes it under DateStyle ISO and TimeZone UTC.
+func parseTime(text []byte) (time.Time, error) {
+	return time.Parse("2006-01-02 15:04:05.999999Z07", string(text))
+}
+
+// changeRow is a row of outbox.subscription_changes.
+type changeRow struct {
+	id             int64
+	subscriptionID uuid.UUID
+	subscription   *subscription // nil: it was removed.
+}
+
+func decodeChange(t *tuple) (changeRow, error) {
+	var row changeRow
+	id, err := t.get("id")
+	if err != nil {
+		return row, err
+	}
+	if row.id, err = strconv.ParseInt(string(id), 10, 64); err != nil {
+		return row, fmt.Errorf("id: %w", err)
+	}
+	subscriptionID, err := t.get("subscription_id")
+	if err != nil {
+		return row, err
+	}
+	if row.subscriptionID, err = uuid.ParseBytes(subscriptionID); err != nil {
+		return row, fmt.Errorf("subscription_id: %w", err)
+	}
+	text, err := t.get("subscription")
+	if err != nil || text == nil {
+		return row, err
+	}
+	row.subscription, err = parseSubscription(text)
+	return row, err
+}

@@ -1,0 +1,333 @@
+package relay
+
+import (
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// streamBytes bounds the bodies that came down the stream and are not settled: the tailer waits while more is held.
+	streamBytes = 16 << 20
+
+	// slowBytes bounds the bodies held by requests that the database owns, hanging ones above all. Beyond it, lanes that
+	// have something in flight get nothing more of that kind.
+	slowBytes = 24 << 20
+
+	// idleLane is how long a lane is kept with nothing to do: its connections are closed long before.
+	idleLane = time.Minute
+)
+
+// verdict is what became of an offer.
+type verdict int
+
+const (
+	taken   verdict = iota // On its way or in the queue.
+	busy                   // The lane is full and moving: worth waiting for.
+	hanging                // The lane is full and stale: write the delivery down.
+)
+
+// dispatcher owns the lanes and shares the limit of all requests in flight out among them. One lock guards it all: each
+// delivery takes it three or four times for some hundred nanoseconds.
+type dispatcher struct {
+	limit, laneLimit int
+	newClient        func() *Client
+	attempt          func(*Client, *delivery)   // Sends one, blocks; sets the outcome.
+	record           func(*delivery)            // Hands it to the recorder; may block.
+	spill            func(*delivery, spillKind) // Has it written down as pending; never blocks.
+	kick             func()                     // Wakes the claimer.
+
+	workers sync.WaitGroup
+	room    chan struct{} // Has an element when the tailer may find room again.
+
+	mu      sync.Mutex
+	lanes   map[uuid.UUID]*lane
+	waiting []*lane // Lanes with a queue that wait for the limit of all, first come first served.
+	counted int
+	held    int64 // Bytes of bodies, without slow.
+	slow    int64 // Bytes of bodies in slow requests.
+	stopped bool
+	begging bool // The tailer waits for room.
+	unowned int  // Deliveries of the stream that are in a lane and not written down.
+}
+
+// lane returns the lane of a subscription, made on first use.
+func (p *dispatcher) lane(id uuid.UUID) *lane {
+	l := p.lanes[id]
+	if l == nil {
+		l = &lane{id: id, client: p.newClient(), window: firstWindow, finished: time.Now()}
+		p.lanes[id] = l
+	}
+	return l
+}
+
+// hold counts a body that n deliveries need.
+func (p *dispatcher) hold(e *event, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e.holders += n
+	p.held += e.size
+}
+
+// releaseN notes that n deliveries need the body no longer.
+func (p *dispatcher) releaseN(e *event, n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for range n {
+		p.releaseLocked(e)
+	}
+}
+
+func (p *dispatcher) releaseLocked(e *event) {
+	if e.holders--; e.holders > 0 {
+		return
+	}
+	e.body = nil
+	if e.slow {
+		p.slow -= e.size
+	} else {
+		p.held -= e.size
+	}
+	p.signal()
+}
+
+// slowDown counts an event's body as held by slow requests.
+func (p *dispatcher) slowDown(e *event) {
+	if !e.slow {
+		e.slow = true
+		p.held -= e.size
+		p.slow += e.size
+		p.signal()
+	}
+}
+
+// overfull says whether the tailer should take no more from the stream for now.
+func (p *dispatcher) overfull() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.begging = p.held > streamBytes
+	return p.begging
+}
+
+// offer puts a delivery from the stream on its way.
+func (p *dispatcher) offer(d *delivery) verdict {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lane(d.sub.id)
+	switch {
+	case len(l.queue) == 0 && p.mayStart(l):
+		p.begin(l, d, now)
+	case l.stale(now) || p.slow > slowBytes && l.running > 0 && l.oldest.spilled:
+		return hanging
+	case l.queueFull(d.event.size):
+		p.begging = true
+		return busy
+	default:
+		l.push(d)
+		p.wait(l)
+	}
+	p.unowned++
+	return taken
+}
+
+// startClaimed puts a delivery from the database on its way, before what waits in its lane.
+func (p *dispatcher) startClaimed(d *delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lane(d.sub.id)
+	p.slowDown(d.event)
+	if p.mayStart(l) {
+		p.begin(l, d, time.Now())
+		return
+	}
+	l.pushFront(d)
+	p.wait(l)
+}
+
+// mayStart says whether the limits allow a lane one more request.
+func (p *dispatcher) mayStart(l *lane) bool {
+	return !p.stopped && l.hasRoom(p.laneLimit) && (p.counted < p.limit || l.counted < guaranteedInFlight)
+}
+
+// wait puts a lane that has room of its own in the list of those that wait for the limit of all.
+func (p *dispatcher) wait(l *lane) {
+	if !l.waiting && len(l.queue) > 0 && l.hasRoom(p.laneLimit) {
+		l.waiting = true
+		p.waiting = append(p.waiting, l)
+	}
+}
+
+// begin sends a delivery from a goroutine of its own.
+func (p *dispatcher) begin(l *lane, d *delivery, now time.Time) {
+	p.enter(l, d, now)
+	p.workers.Add(1)
+	go p.work(l, d)
+}
+
+func (p *dispatcher) enter(l *lane, d *delivery, now time.Time) {
+	d.counted = true
+	p.counted++
+	l.start(d, now)
+}
+
+// work sends a delivery and then whatever is next, until nothing is.
+func (p *dispatcher) work(l *lane, d *delivery) {
+	defer p.workers.Done()
+	for d != nil {
+		p.attempt(l.client, d)
+		p.finish(d)
+		p.record(d)
+		l, d = p.next(l, d)
+	}
+}
+
+// finish notes that a delivery has its outcome: from now on it is the recorder's, and is not spilled any more.
+func (p *dispatcher) finish(d *delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	d.done = true
+}
+
+// next ends a delivery's time in its lane and returns what the same goroutine sends now.
+func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+
+	if d.counted {
+		p.counted--
+	}
+	l.end(d, now)
+	if !d.spilled && !d.claimed {
+		p.unowned--
+	}
+	if d.outcome.Answered() {
+		l.window = min(l.window+1, p.laneLimit)
+	} else {
+		l.window = max(l.window/2, firstWindow)
+	}
+	p.releaseLocked(d.event)
+	if l.backlog && l.running <= l.window/2 {
+		p.kick()
+	}
+
+	p.wait(l)
+	nextLane, nextDelivery := p.take(now)
+	for nextDelivery != nil { // A window that has grown has room for more than one.
+		other, more := p.take(now)
+		if more == nil {
+			break
+		}
+		p.workers.Add(1)
+		go p.work(other, more)
+	}
+	p.signalRoom(l)
+	return nextLane, nextDelivery
+}
+
+// take picks the next delivery of the lane that waits longest.
+func (p *dispatcher) take(now time.Time) (*lane, *delivery) {
+	for n := len(p.waiting); n > 0; n-- {
+		l := p.waiting[0]
+		p.waiting[0] = nil
+		p.waiting = p.waiting[1:]
+		l.waiting = false
+		if len(l.queue) == 0 {
+			continue
+		}
+		if !p.mayStart(l) {
+			p.wait(l) // At the end, should it have room of its own.
+			continue
+		}
+		d := l.pop()
+		p.enter(l, d, now)
+		p.wait(l)
+		return l, d
+	}
+	return nil, nil
+}
+
+// signalRoom wakes the tailer once a full lane's queue is half empty.
+func (p *dispatcher) signalRoom(l *lane) {
+	if p.begging && len(l.queue) <= laneQueueLength/2 {
+		p.signal()
+	}
+}
+
+func (p *dispatcher) signal() {
+	if p.begging {
+		select {
+		case p.room <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// clear empties a lane's queue and returns what waited in it. For a subscription that is no more.
+func (p *dispatcher) clear(id uuid.UUID) []*delivery {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lanes[id]
+	if l == nil {
+		return nil
+	}
+	q := l.takeQueue()
+	p.unown(q)
+	p.signal()
+	return q
+}
+
+func (p *dispatcher) unown(q []*delivery) {
+	for _, d := range q {
+		if !d.claimed {
+			p.unowned--
+		}
+	}
+}
+
+// dropQueues forgets what waits in the lanes: it came down a stream that will bring it again, or is leased from the
+// database, and returned so that it can be given back.
+func (p *dispatcher) dropQueues(claimedToo bool) (claimed []*delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lanes {
+		for _, d := range l.takeQueue() {
+			if d.claimed && !claimedToo {
+				l.push(d)
+				continue
+			}
+			if d.claimed {
+				claimed = append(claimed, d)
+			} else {
+				p.unowned--
+			}
+			p.releaseLocked(d.event)
+		}
+	}
+	return claimed
+}
+
+// stop lets nothing more begin.
+func (p *dispatcher) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+}
+
+// owned says whether nothing from the stream is left in a lane that is not written down.
+func (p *dispatcher) owned() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.unowned == 0
+}
+
+// closeIdle closes connections that nothing uses.
+func (p *dispatcher) closeIdle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.lanes {
+		l.client.CloseIdle()
+	}
+}

@@ -1,0 +1,64 @@
+// Package relay is the engine: it reads committed events from Postgres logical replication, POSTs each to every
+// subscription that wants it, and keeps status and attempts in the same database.
+//
+// # Three ideas
+//
+// The outbox row is the truth, the slot is a doorbell. Whenever a slot is made, the outbox is scanned in the slot's own
+// snapshot for events without deliveries (slot.go). A lost slot means late, never lost.
+//
+// The WAL is the queue for the first attempt. Nearly every delivery succeeds at once: it is sent straight from the stream
+// and written once, with its outcome. The slot's position is confirmed only up to where all that came before stands in
+// the database (tracker.go); a crash reads the rest again.
+//
+// Nobody waits for a slow URL. A delivery that is not settled in half a second is written down as pending, with a lease;
+// from then on the database owns it, the slot moves on, and any relay takes it up when it is due (watch.go, claimer.go).
+//
+// # The way of an event
+//
+//	host app ── INSERT INTO outbox.events … COMMIT
+//	   │ WAL
+//	tailer      owns the replication connection: reads, answers the server, confirms positions
+//	   │
+//	router      event × matching subscriptions → deliveries; changes of subscriptions come down the same stream
+//	   │
+//	dispatcher  a lane for each subscription: a short queue, a bounded number in flight
+//	   │                 └── hanging, or full while others wait: written down as pending ──┐
+//	sender      sign, POST, classify → outcome                                             │
+//	   │                                                                                   │
+//	recorder    outcomes and pending rows, one statement a batch ◄─────────────────────────┘
+//	   │ committed
+//	tracker     which transactions are settled → the position to confirm
+//
+//	claimer     what the database owns and is due → lanes
+//	janitor     removes what is older than the retention
+//
+// # Subscriptions in commit order
+//
+// A trigger writes each change of outbox.subscriptions into outbox.subscription_changes, whose inserts come down the same
+// stream as the events. So the router knows the subscriptions as they were at each commit. Each change read is marked with
+// the position of its commit before the slot may pass it; at a restart the state at the slot's position is what the marks
+// before it say, and the rest comes down the stream again. Changes that switch a subscription off are looked for ahead of
+// the stream as well, since they cancel what has not been sent.
+//
+// # Sent twice
+//
+// At the start of a stream the WAL may hold what an earlier one has delivered. Up to the position where the WAL ended when
+// the stream began, events are looked up in batches before they go on: a delivery's id is derived from event and
+// subscription, so what stands in the database is known. Before a stream begins in the same process, all that came of the
+// last one is recorded. What is sent twice after a crash is what was in flight or not yet recorded.
+//
+// # Who leads
+//
+// An advisory lock, held on the replication connection, makes one relay the only one to work with the slot; the others
+// look every second whether it is free. All of them claim what is due. A row is changed only by who holds its lease.
+//
+// # Stopping
+//
+//  1. Intake ends: the tailer reads no more, the claimer claims no more.
+//  2. What waits in the lanes is dropped (the stream brings it again) or given back (the claimer's).
+//  3. Requests in flight end, at most delivery.timeout later, and are recorded.
+//  4. The position is persisted and confirmed, and the slot is free for another relay.
+//
+// A relay whose database takes no writes lets go of the slot at once: nothing could be confirmed, and a server that is
+// shutting down would wait for it. It keeps what it knows until it is written.
+package relay

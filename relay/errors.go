@@ -1,0 +1,91 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ConfigError is a fault of configuration or of the database's set-up that waiting does not mend.
+type ConfigError struct {
+	Fault string // What is wrong.
+	Mend  string // What to do about it: a statement or a setting.
+	cause error
+}
+
+// Error returns fault and mend in one line.
+func (e *ConfigError) Error() string { return e.Fault + "; " + e.Mend }
+
+// Unwrap returns what the database said, if it was asked.
+func (e *ConfigError) Unwrap() error { return e.cause }
+
+// mends says what to do about errors of the database that only a person can mend, by SQLSTATE.
+var mends = map[string]string{
+	"28P01": "check the user and password in database.url",
+	"28000": "check the user in database.url and the server's pg_hba.conf",
+	"3D000": "create the database, or name another in database.url",
+	"42501": "grant it: `ALTER ROLE … REPLICATION` for the slot, and run `relay init` once as the database's owner for the schema; " +
+		"`relay check` names each missing right",
+	"53400": "raise max_replication_slots in postgresql.conf and restart the server, or drop a slot that nobody uses",
+	"0A000": "see what the server said",
+}
+
+// mend turns an error that only a person can mend into a *ConfigError; others are returned as they are.
+func mend(err error) error {
+	var known *ConfigError
+	var pg *pgconn.PgError
+	if err == nil || errors.As(err, &known) || !errors.As(err, &pg) {
+		return err
+	}
+	what := mends[pg.Code]
+	switch {
+	case pg.Code == "55000" && strings.Contains(pg.Message, "wal_level"):
+		what = "run `ALTER SYSTEM SET wal_level = logical` and restart the server"
+	case pg.Code == "25006":
+		what = "point database.url at the primary, or `ALTER DATABASE … SET default_transaction_read_only = off`"
+	case pg.Code == "08P01" && strings.Contains(pg.Message, "replication"):
+		what = "a connection pooler is in the way: set database.replication_url to the server itself"
+	}
+	if what == "" {
+		return err
+	}
+	return &ConfigError{Fault: explain(err), Mend: what, cause: err}
+}
+
+// passing says whether an error may mend itself: the server is not there yet, is starting, full, or a standby for now.
+func passing(err error) bool {
+	var known *ConfigError
+	var pg *pgconn.PgError
+	switch {
+	case errors.As(err, &known):
+		return false
+	case errors.As(err, &pg):
+		switch {
+		case pg.Code == "25006", strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"),
+			strings.HasPrefix(pg.Code, "40"), strings.HasPrefix(pg.Code, "53") && pg.Code != "53400":
+			return true
+		}
+		return false
+	}
+	var network net.Error
+	var connect *pgconn.ConnectError
+	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, context.DeadlineExceeded) ||
+		pgconn.SafeToRetry(err)
+}
+
+// fatal says whether a stream's end is one that only a person can mend, at the start: later on everything is survived.
+func (r *Relay) fatal(err error) bool {
+	if err == nil || r.everLed {
+		return false
+	}
+	var config *ConfigError
+	return errors.As(mend(err), &config) && !passing(err)
+}
+
+// explain returns an error's text in one line.
+func explain(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}

@@ -1,0 +1,135 @@
+package relay
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// firstWindow is how many requests a lane may have in flight at first; each completion allows one more. Small, so
+	// that a URL that hangs is found out with little in its hands; doubling each round trip, it is soon at the limit.
+	firstWindow = 8
+
+	// guaranteedInFlight is what a lane may have in flight even when all lanes together are at the limit, so that a few
+	// slow URLs can't use up everybody's share.
+	guaranteedInFlight = 2
+
+	// laneQueueLength bounds what waits in a lane: four times the default window, some milliseconds of a quick receiver.
+	laneQueueLength = 256
+
+	// laneQueueBytes and laneFlightBytes bound the same by size; one delivery is always let through.
+	laneQueueBytes  = 2 << 20
+	laneFlightBytes = 4 << 20
+
+	// staleAfter is how long a delivery may be unsettled before it is written down and no longer holds up the slot, and
+	// how long a lane may finish nothing before it counts as stale. Well above a slow answer, well below a timeout.
+	staleAfter = 500 * time.Millisecond
+)
+
+// lane sends to one subscription: a short queue, and a bounded number of requests in flight. All its fields are guarded
+// by the dispatcher's lock.
+type lane struct {
+	id     uuid.UUID
+	client *Client
+
+	queue      []*delivery
+	queueBytes int64
+
+	running      int // Requests in flight, spilled ones included.
+	runningBytes int64
+	counted      int // Those that count against the limit of all.
+	window       int // How many may be in flight now.
+	oldest       *delivery
+	newest       *delivery
+
+	finished time.Time // When a request last ended, or when the lane was last empty.
+	waiting  bool      // Stands in the dispatcher's list of lanes that wait for the limit of all.
+	backlog  bool      // The database holds deliveries that this lane may be able to take.
+}
+
+// hasRoom says whether the lane's own limits allow one more request.
+func (l *lane) hasRoom(limit int) bool {
+	return l.running < min(l.window, limit) && (l.running == 0 || l.runningBytes < laneFlightBytes)
+}
+
+// queueFull says whether nothing more of this size may wait.
+func (l *lane) queueFull(size int64) bool {
+	return len(l.queue) >= laneQueueLength || len(l.queue) > 0 && l.queueBytes+size > laneQueueBytes
+}
+
+// stale says whether the lane hangs: its oldest request is old and nothing has finished for as long.
+func (l *lane) stale(now time.Time) bool {
+	return l.oldest != nil && now.Sub(l.oldest.started) > staleAfter && now.Sub(l.finished) > staleAfter
+}
+
+func (l *lane) push(d *delivery) {
+	l.queue = append(l.queue, d)
+	l.queueBytes += d.event.size
+}
+
+func (l *lane) pushFront(d *delivery) {
+	l.queue = append(l.queue, nil)
+	copy(l.queue[1:], l.queue)
+	l.queue[0] = d
+	l.queueBytes += d.event.size
+}
+
+func (l *lane) pop() *delivery {
+	d := l.queue[0]
+	l.queue[0] = nil // What was popped must not be held.
+	l.queue = l.queue[1:]
+	if len(l.queue) == 0 {
+		l.queue = nil
+	}
+	l.queueBytes -= d.event.size
+	return d
+}
+
+// takeQueue empties the queue and returns what was in it.
+func (l *lane) takeQueue() []*delivery {
+	q := l.queue
+	l.queue, l.queueBytes = nil, 0
+	return q
+}
+
+// start puts a delivery at the end of the list of requests in flight.
+func (l *lane) start(d *delivery, now time.Time) {
+	if l.running == 0 {
+		l.finished = now
+	}
+	d.started = now
+	d.older, d.newer = l.newest, nil
+	if l.newest != nil {
+		l.newest.newer = d
+	} else {
+		l.oldest = d
+	}
+	l.newest = d
+	l.running++
+	l.runningBytes += d.event.size
+	if d.counted {
+		l.counted++
+	}
+}
+
+// end takes a delivery out of the list.
+func (l *lane) end(d *delivery, now time.Time) {
+	if d.older != nil {
+		d.older.newer = d.newer
+	} else {
+		l.oldest = d.newer
+	}
+	if d.newer != nil {
+		d.newer.older = d.older
+	} else {
+		l.newest = d.older
+	}
+	d.older, d.newer = nil, nil
+	l.running--
+	l.runningBytes -= d.event.size
+	if d.counted {
+		l.counted--
+	}
+	l.finished = now
+}

@@ -1,0 +1,357 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/outboxrelay/relay/internal/store"
+	"github.com/outboxrelay/relay/outbox"
+)
+
+const (
+	// recordBatch is how many records one statement writes: beyond some hundred, a row costs no less.
+	recordBatch = 500
+
+	// recordBacklog is how many records may wait: workers wait beyond it, and with them the tailer. After a crash, what
+	// waited is sent again, so it is kept near what is in flight.
+	recordBacklog = 1024
+
+	// recordTimeout bounds one round trip, so that a dead connection is found out.
+	recordTimeout = 30 * time.Second
+)
+
+// recorder writes what becomes of deliveries into the database, in order and in batches: whatever has gathered while the
+// last batch was being written goes with the next. It tries again until the database takes it.
+type recorder struct {
+	db      store.DB
+	log     *slog.Logger
+	metrics *metrics
+	timeout time.Duration                          // delivery.timeout, which a lease must outlast.
+	spilled func(subscription uuid.UUID, now bool) // A pending delivery was written down; now: due at once.
+	failing func(error)                            // The database takes no writes; called at each failure.
+
+	failed atomic.Bool // The last try failed.
+
+	mu      sync.Mutex
+	entries []entry
+	writing int // Entries in the batch under way.
+	wake    chan struct{}
+	relief  *sync.Cond // The backlog got shorter.
+
+	batches uint64
+}
+
+// entry is one thing to write.
+type entry struct {
+	kind   entryKind
+	d      *delivery
+	tx     *transaction  // entryChange
+	change int64         // entryChange
+	commit pglogrepl.LSN // entryChange
+	id     uuid.UUID     // entrySweep, entryDisable: the subscription.
+	reason string        // entryDisable
+}
+
+type entryKind int
+
+const (
+	entryOutcome entryKind = iota // What became of an attempt.
+	entrySpill                    // Pending, leased to the request in flight.
+	entryUnsent                   // Pending, due at once.
+	entryCancel                   // Cancelled before it was sent.
+	entryChange                   // A subscription change was read.
+	entrySweep                    // A subscription is no more: cancel what waits for it.
+	entryDisable                  // Switch a subscription off.
+)
+
+func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duration) *recorder {
+	r := &recorder{db: db, log: log, metrics: m, timeout: timeout, wake: make(chan struct{}, 1)}
+	r.relief = sync.NewCond(&r.mu)
+	return r
+}
+
+// put hands entries over. It never blocks.
+func (r *recorder) put(entries ...entry) {
+	r.mu.Lock()
+	r.entries = append(r.entries, entries...)
+	r.mu.Unlock()
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// putOutcome hands an outcome over and waits while too much is unwritten.
+func (r *recorder) putOutcome(d *delivery) {
+	r.put(entry{kind: entryOutcome, d: d})
+	if d.decision.Disable {
+		r.put(entry{kind: entryDisable, id: d.sub.id, reason: "answered " + statusText(d.outcome.Code)})
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.entries) > recordBacklog {
+		r.relief.Wait()
+	}
+}
+
+// backlogged says whether so much is unwritten that nothing more should be begun.
+func (r *recorder) backlogged() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.entries) > recordBacklog
+}
+
+// idle says whether all is written.
+func (r *recorder) idle() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.entries) == 0 && r.writing == 0
+}
+
+// run writes until ctx ends. The caller sees to it that all is written by then.
+func (r *recorder) run(ctx context.Context) {
+	defer r.abandon()
+	for {
+		batch := r.take()
+		if batch == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-r.wake:
+			}
+			continue
+		}
+		if !r.write(ctx, batch) {
+			return
+		}
+		r.settle(batch)
+	}
+}
+
+// take returns the next batch, or nil. Sweeps end a batch: they are for what was written before them.
+func (r *recorder) take() []entry {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := min(len(r.entries), recordBatch)
+	for i := range n {
+		if r.entries[i].kind == entrySweep {
+			n = i + 1
+			break
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	batch := make([]entry, n)
+	copy(batch, r.entries)
+	clear(r.entries[:n])
+	r.entries = r.entries[n:]
+	if len(r.entries) == 0 {
+		r.entries = nil
+	}
+	r.writing = n
+	r.relief.Broadcast()
+	return batch
+}
+
+// abandon lets workers go that wait for a recorder that has ended.
+func (r *recorder) abandon() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.entries) > 0 {
+		r.log.Warn("ended with outcomes unwritten; those deliveries are made again", "count", len(r.entries))
+	}
+	r.entries = nil
+	r.relief.Broadcast()
+}
+
+// write tries until the batch is written, or ctx ends.
+func (r *recorder) write(ctx context.Context, batch []entry) bool {
+	backoff := 50 * time.Millisecond
+	for {
+		err := r.flush(ctx, batch)
+		if err == nil {
+			if r.failed.Swap(false) {
+				r.log.Info("the database takes writes again")
+			}
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		if !r.failed.Swap(true) {
+			r.log.Warn("the database takes no writes; outcomes are kept until it does", "error", explain(err))
+		}
+		r.failing(err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(backoff):
+		}
+		backoff = min(2*backoff, 2*time.Second)
+	}
+}
+
+// flush writes a batch once.
+func (r *recorder) flush(ctx context.Context, batch []entry) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	start := time.Now()
+	if err := r.flushRows(ctx, r.rows(batch)); err != nil {
+		return err
+	}
+	if err := r.flushChanges(ctx, batch); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		var err error
+		switch e.kind {
+		case entrySweep:
+			err = store.CancelSubscription(ctx, r.db, e.id)
+		case entryDisable:
+			err = store.DisableSubscription(ctx, r.db, e.id, e.reason)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.metrics.recordSeconds.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+// rows returns a row for each delivery of the batch: where there are several entries of one, the last tells it all.
+func (r *recorder) rows(batch []entry) []*store.Record {
+	r.batches++
+	now := time.Now()
+	rows := make([]*store.Record, 0, len(batch))
+	for i := len(batch) - 1; i >= 0; i-- {
+		d := batch[i].d
+		if d == nil || d.batch == r.batches {
+			continue
+		}
+		d.batch = r.batches
+		rows = append(rows, newRecord(batch[i].kind, d, now))
+	}
+	return rows
+}
+
+func newRecord(kind entryKind, d *delivery, now time.Time) *store.Record {
+	rec := &store.Record{
+		ID: d.id, EventID: d.event.id, SubscriptionID: d.sub.id, EventCreatedAt: d.event.createdAt,
+		EventType: d.event.typ, Tenant: d.event.tenant, UserID: d.event.userID, URL: d.sub.url,
+		Attempts: d.attempts, Lease: d.lease.token, Status: string(outbox.StatusPending),
+	}
+	switch kind {
+	case entrySpill:
+		rec.DueIn = max(0, d.lease.until.Sub(now))
+	case entryCancel:
+		rec.Status = string(outbox.StatusCancelled)
+	case entryOutcome:
+		o := &d.outcome
+		rec.Status = string(d.decision.Status)
+		rec.DueIn = d.decision.Delay
+		rec.Attempts = d.attempts + 1
+		rec.Attempt = &store.Attempt{
+			EndedAgo: now.Sub(o.EndedAt), Duration: o.EndedAt.Sub(o.StartedAt), Code: o.Code,
+			ErrorClass: string(o.Class), Error: o.Error, ResponseBody: o.ResponseBody,
+		}
+	}
+	return rec
+}
+
+// flushRows writes rows; where the database refuses one for what is in it, the others go without it.
+func (r *recorder) flushRows(ctx context.Context, rows []*store.Record) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var b store.Batch
+	for _, rec := range rows {
+		b.Add(rec)
+	}
+	err := store.SaveRecords(ctx, r.db, &b)
+	if err == nil || !refused(err) {
+		return err
+	}
+	if len(rows) > 1 {
+		half := len(rows) / 2
+		if err := r.flushRows(ctx, rows[:half]); err != nil {
+			return err
+		}
+		return r.flushRows(ctx, rows[half:])
+	}
+	return r.flushBare(ctx, rows[0], err)
+}
+
+// flushBare writes a row that was refused once more without the text that came from outside.
+func (r *recorder) flushBare(ctx context.Context, rec *store.Record, cause error) error {
+	if a := rec.Attempt; a != nil && (a.ResponseBody != "" || a.Error != "") {
+		a.ResponseBody = ""
+		a.Error = "not shown: the database could not store the text"
+		return r.flushRows(ctx, []*store.Record{rec})
+	}
+	r.metrics.recordsRefused.Inc()
+	r.log.Error("the database refuses a record; it is left out", "delivery_id", rec.ID, "event_id", rec.EventID,
+		"status", rec.Status, "error", explain(cause))
+	return nil
+}
+
+// refused says whether the database will never take these rows as they are: SQLSTATE classes 21 cardinality violation,
+// 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	for _, class := range []string{"21", "22", "23", "54"} {
+		if strings.HasPrefix(pg.Code, class) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
+	var ids []int64
+	var commits []pglogrepl.LSN
+	for _, e := range batch {
+		if e.kind == entryChange {
+			ids = append(ids, e.change)
+			commits = append(commits, e.commit)
+		}
+	}
+	if ids == nil {
+		return nil
+	}
+	return store.MarkChanges(ctx, r.db, ids, commits)
+}
+
+// settle tells everyone that a batch stands in the database.
+func (r *recorder) settle(batch []entry) {
+	for _, e := range batch {
+		switch {
+		case e.kind == entryChange:
+			e.tx.settle(1)
+		case e.d != nil:
+			if !e.d.settled {
+				e.d.settled = true
+				e.d.tx.settle(1)
+			}
+			r.metrics.recorded(e.kind, e.d)
+			if e.kind == entrySpill || e.kind == entryUnsent {
+				r.spilled(e.d.sub.id, e.kind == entryUnsent)
+			}
+		}
+	}
+	r.mu.Lock()
+	r.writing = 0
+	r.mu.Unlock()
+}

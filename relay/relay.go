@@ -1,0 +1,374 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxrelay/relay/config"
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+// startPatience is how long Run and Setup try to reach a database that is not there yet, as when both start together.
+const startPatience = 30 * time.Second
+
+// Options are what a relay needs beside its configuration. The zero value works.
+type Options struct {
+	Logger  *slog.Logger // Default: discards.
+	Version string       // For the user agent. Default: dev.
+
+	// Registry receives the metrics. Default: one of its own, which nobody reads.
+	Registry prometheus.Registerer
+}
+
+// Relay delivers what is committed to the outbox. Make it with New; it runs once.
+type Relay struct {
+	cfg     *config.Config
+	log     *slog.Logger
+	metrics *metrics
+	policy  Policy
+	sender  *Sender
+	body    func(eventRow) []byte
+
+	db       *pgxpool.Pool
+	database string // Its name.
+
+	tracker  *tracker
+	dispatch *dispatcher
+	recorder *recorder
+	claimer  *claimer
+
+	work          context.Context // Of requests: outlives intake, so that what is in flight can end.
+	confirmedEver pglogrepl.LSN   // By this process; for the goroutine that leads.
+	persisted     atomic.Uint64   // The same, for others to read.
+	endSession    atomic.Pointer[context.CancelCauseFunc]
+	everLed       bool
+
+	mu      sync.Mutex
+	leading bool
+	standby bool
+	reason  string // Why not ready.
+}
+
+// New checks the configuration and returns a relay that has not touched the database yet. Errors are *ConfigError.
+func New(cfg *config.Config, o Options) (*Relay, error) {
+	if cfg.Database.URL == "" {
+		return nil, &ConfigError{Fault: "database.url is missing", Mend: "set it in relay.yaml, or RELAY_DATABASE_URL"}
+	}
+	policy, err := NewPolicy(cfg.Delivery)
+	if err != nil {
+		return nil, &ConfigError{Fault: err.Error(), Mend: "see delivery in relay.yaml"}
+	}
+	guard, err := NewGuard(cfg.Network)
+	if err != nil {
+		return nil, &ConfigError{Fault: err.Error(), Mend: "see network in relay.yaml"}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Version == "" {
+		o.Version = "dev"
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	r := &Relay{
+		cfg: cfg, log: o.Logger, policy: policy, tracker: &tracker{}, reason: "starting",
+		sender: NewSender(SenderOptions{
+			Timeout: cfg.Delivery.Timeout, Guard: guard, UserAgent: "relay/" + o.Version,
+			RequireHTTPS: cfg.Network.RequireHTTPS, MaxIdlePerHost: cfg.Delivery.ConcurrencyPerSubscription,
+		}),
+		body: bodyOf(cfg.Delivery.Body),
+	}
+	r.metrics = newMetrics(o.Registry, r)
+	r.dispatch = &dispatcher{
+		limit: cfg.Delivery.Concurrency, laneLimit: cfg.Delivery.ConcurrencyPerSubscription,
+		newClient: r.sender.NewClient, attempt: r.attempt, record: r.recordAttempt, spill: r.writeDownSlow,
+		kick: func() { r.claimer.wakeUp() },
+		room: make(chan struct{}, 1), lanes: make(map[uuid.UUID]*lane),
+	}
+	return r, nil
+}
+
+// bodyOf returns what makes a request's body from an event.
+func bodyOf(kind config.Body) func(eventRow) []byte {
+	if kind == config.BodyPayload {
+		return func(row eventRow) []byte { return append([]byte(nil), row.payload...) }
+	}
+	return func(row eventRow) []byte {
+		const frame = 160 // Names, id and timestamp.
+		dst := make([]byte, 0, frame+len(row.typ)+len(row.payload))
+		return appendEnvelope(dst, row.id.String(), row.typ, row.createdAt, row.payload)
+	}
+}
+
+// Run sets up what is missing and relays until ctx ends; then it lets what is in flight end, at most delivery.timeout
+// long, records it, confirms the slot's position and returns nil.
+//
+// A database that is not there is waited for: at the start for half a minute, later for as long as it takes. What waiting
+// can't mend (a wrong password, a missing right, wal_level) is returned as an error that names the mend.
+func (r *Relay) Run(ctx context.Context) error {
+	if err := r.open(ctx); err != nil {
+		return ifRunning(ctx, err)
+	}
+	defer r.db.Close()
+	if err := r.retryStart(ctx, r.setUp); err != nil {
+		return ifRunning(ctx, err)
+	}
+
+	// Three lifetimes: intake ends with ctx, requests when they are done, recording last.
+	work, endWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer endWork()
+	recording, endRecording := context.WithCancel(context.WithoutCancel(ctx))
+	defer endRecording()
+	r.work = work
+	r.recorder = newRecorder(r.db, r.log, r.metrics, r.cfg.Delivery.Timeout)
+	r.recorder.spilled, r.recorder.failing = r.wroteDown, r.databaseFails
+	r.claimer = &claimer{
+		db: r.db, log: r.log, dispatch: r.dispatch, record: r.recorder, metrics: r.metrics,
+		timeout: r.cfg.Delivery.Timeout, envelope: r.body, wake: make(chan struct{}, 1),
+	}
+	sweeper := &janitor{db: r.db, log: r.log, retention: r.cfg.Retention, leading: r.confirmed}
+
+	var background sync.WaitGroup
+	background.Go(func() { r.recorder.run(recording) })
+	background.Go(func() { r.dispatch.watch(recording) })
+
+	intake, stopIntake := errgroup.WithContext(ctx)
+	intake.Go(func() error { return r.tail(stopIntake) })
+	intake.Go(func() error { r.claimer.run(stopIntake); return nil })
+	intake.Go(func() error { sweeper.run(stopIntake); return nil })
+	err := intake.Wait()
+
+	r.setReason("stopping")
+	r.drain(endWork)
+	endRecording()
+	background.Wait()
+	return err
+}
+
+// drain lets requests in flight end and has their outcomes recorded.
+func (r *Relay) drain(endWork context.CancelFunc) {
+	limit, cancel := context.WithTimeout(context.Background(), r.cfg.Delivery.Timeout+5*time.Second)
+	defer cancel()
+	r.dispatch.stop()
+	for _, d := range r.dispatch.dropQueues(true) {
+		r.claimer.giveBack(d)
+	}
+	done := make(chan struct{})
+	go func() { r.dispatch.workers.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-limit.Done():
+		r.recorder.abandon() // Workers may wait for a database that takes no writes.
+	}
+	endWork()
+	for !r.recorder.idle() && limit.Err() == nil && !r.recorder.failed.Load() {
+		sleep(limit, 5*time.Millisecond)
+	}
+	if err := r.claimer.release(limit); err != nil {
+		r.log.Warn("could not give back what was not sent; it waits for its lease to end", "error", explain(err))
+	}
+	r.dispatch.closeIdle()
+}
+
+// Setup sets up what is missing: schema, publication, slot, and the subscriptions that relay.yaml declares. It may be run
+// at any time, beside running relays too.
+func (r *Relay) Setup(ctx context.Context) (SetupReport, error) {
+	var report SetupReport
+	if err := r.open(ctx); err != nil {
+		return report, err
+	}
+	defer r.db.Close()
+	r.claimer = &claimer{wake: make(chan struct{}, 1)}
+	err := r.retryStart(ctx, func(ctx context.Context) error {
+		var err error
+		report, err = r.setUpAll(ctx)
+		return err
+	})
+	return report, err
+}
+
+// Ready says whether events are being relayed, or this relay stands by, and why not.
+func (r *Relay) Ready() (bool, string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.leading:
+		return true, "relaying"
+	case r.standby:
+		return true, "standing by: another relay has the slot"
+	}
+	return false, r.reason
+}
+
+// Test sends a sample payload of an event type to a target, as a delivery would be sent, and returns what became of it.
+// Nothing is recorded. It blocks for delivery.timeout at most and needs no running relay.
+func (r *Relay) Test(ctx context.Context, target *Target, eventType string, sample []byte) Outcome {
+	row := eventRow{id: uuid.Must(uuid.NewV7()), typ: eventType, payload: sample, createdAt: time.Now().UTC()}
+	client := r.sender.NewClient()
+	defer client.CloseIdle()
+	return client.Send(ctx, target, row.id.String(), r.body(row))
+}
+
+// Accepts says whether an outcome counts as accepted under delivery.accept.
+func (r *Relay) Accepts(o Outcome) bool { return o.Answered() && r.policy.Accept.Contains(o.Code) }
+
+// attempt sends a delivery once.
+func (r *Relay) attempt(client *Client, d *delivery) {
+	if d.claimed && time.Until(d.lease.until) < r.cfg.Delivery.Timeout+recordSlack {
+		d.outcome = Outcome{Aborted: true} // It waited too long: somebody else may take it up before this ends.
+		return
+	}
+	d.outcome = client.Send(r.work, d.sub.targetAt(time.Now()), d.event.webhookID, d.event.body)
+	if !d.outcome.Aborted {
+		d.decision = r.policy.Decide(d.outcome, d.attempts+1)
+		r.metrics.attempted(d)
+	}
+}
+
+// recordAttempt hands an outcome to the recorder. An attempt that was broken off at the end of a stop has none: whoever
+// takes the delivery up again makes it anew.
+func (r *Relay) recordAttempt(d *delivery) {
+	if d.outcome.Aborted {
+		if d.claimed {
+			r.claimer.giveBack(d)
+		}
+		return
+	}
+	r.recorder.putOutcome(d)
+}
+
+// writeDownSlow has a delivery written down as pending. The dispatcher calls it under its lock.
+func (r *Relay) writeDownSlow(d *delivery, kind spillKind) {
+	r.metrics.spilled.Inc()
+	if kind == spillUnsent {
+		r.recorder.put(entry{kind: entryUnsent, d: d})
+		return
+	}
+	d.lease = lease{token: uuid.New(), until: d.started.Add(r.cfg.Delivery.Timeout + leaseSlack)}
+	r.recorder.put(entry{kind: entrySpill, d: d})
+}
+
+// wroteDown notes that a pending delivery stands in the database.
+func (r *Relay) wroteDown(subscription uuid.UUID, dueNow bool) {
+	if dueNow {
+		r.dispatch.setBacklog(subscription, true)
+		r.claimer.wakeUp()
+	}
+}
+
+// databaseFails lets go of the slot: with outcomes that can't be recorded nothing would ever be confirmed, and a server
+// that is going down would wait for us.
+func (r *Relay) databaseFails(err error) {
+	if end := r.endSession.Load(); end != nil {
+		(*end)(fmt.Errorf("the database takes no writes: %w", err))
+	}
+}
+
+// confirmed returns the last position persisted, and whether this relay leads.
+func (r *Relay) confirmed() (pglogrepl.LSN, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return pglogrepl.LSN(r.persisted.Load()), r.leading
+}
+
+func (r *Relay) setLeading(leading bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.leading = leading
+	if leading {
+		r.everLed, r.standby = true, false
+	}
+}
+
+func (r *Relay) setStandby() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.standby {
+		r.log.Info("standing by: another relay has the slot", "slot", r.cfg.Replication.Slot)
+	}
+	r.standby = true
+}
+
+func (r *Relay) setReason(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reason, r.leading, r.standby = reason, false, false
+}
+
+// ifRunning hides the error of a start that was called off.
+func ifRunning(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
+// open opens the pool. It does not connect yet.
+func (r *Relay) open(ctx context.Context) error {
+	cfg, err := pgxpool.ParseConfig(r.cfg.Database.URL)
+	if err != nil {
+		return &ConfigError{Fault: "database.url cannot be read: " + explain(err), Mend: "write postgres://user:password@host:5432/database"}
+	}
+	// Prepared statements do not survive a transaction pooler; described ones, kept by us, do.
+	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
+		cfg.ConnConfig.RuntimeParams["application_name"] = "relay"
+	}
+	cfg.MaxConns = max(cfg.MaxConns, 6) // Recorder, claimer, janitor, checkpoints, look-ahead, lookups.
+	r.database = cfg.ConnConfig.Database
+	if r.db, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return fmt.Errorf("open the database: %w", err)
+	}
+	return nil
+}
+
+// retryStart tries to set up until it is done, can't be done, or patience ends.
+func (r *Relay) retryStart(ctx context.Context, do func(context.Context) error) error {
+	deadline := time.Now().Add(startPatience)
+	for {
+		err := do(ctx)
+		if err == nil || ctx.Err() != nil || !passing(err) || time.Now().After(deadline) {
+			return mend(err)
+		}
+		r.setReason("cannot set up: " + explain(err))
+		r.log.Warn("cannot set up yet; trying again", "error", explain(err))
+		sleep(ctx, time.Second)
+	}
+}
+
+// setUp brings schema and declared subscriptions up to date.
+func (r *Relay) setUp(ctx context.Context) error {
+	current, err := store.SchemaCurrent(ctx, r.db)
+	if err != nil {
+		return err
+	}
+	if !current {
+		r.log.Info("setting up schema outbox")
+		if err := r.applySchema(ctx); err != nil {
+			return err
+		}
+	}
+	return r.declareSubscriptions(ctx)
+}
+
+func (r *Relay) applySchema(ctx context.Context) error {
+	conn, err := r.db.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("apply schema: %w", err)
+	}
+	defer conn.Release()
+	return store.ApplySchema(ctx, conn.Conn())
+}

@@ -1,0 +1,266 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pglogrepl"
+
+	"github.com/outboxrelay/relay/internal/store"
+	"github.com/outboxrelay/relay/outbox"
+)
+
+const (
+	// lookupDeliveries and lookupBytes bound what is looked up at once, while WAL is read that may have been handled
+	// before: a round trip for some hundred keys costs hardly more than one for a few.
+	lookupDeliveries = 500
+	lookupBytes      = 1 << 20
+
+	// patience is how long a full lane that moves may hold the tailer up in each second, once another could be kept
+	// waiting by it.
+	patience = 20 * time.Millisecond
+)
+
+// router turns what comes down the stream into deliveries, by the subscriptions as they were at each commit. It runs in
+// the tailer's goroutine; only goingAway may be called by others.
+type router struct {
+	db       store.DB
+	log      *slog.Logger
+	envelope func(eventRow) []byte // Makes a request's body.
+	dispatch *dispatcher
+	record   *recorder
+	metrics  *metrics
+	pause    func(ctx context.Context, d time.Duration) error // Waits for room, at most d, answering the server meanwhile.
+
+	subscriptions *directory
+	matched       []*subscription
+
+	until      pglogrepl.LSN // Transactions before it may have been handled by an earlier stream.
+	lookups    []*delivery   // Deliveries to be looked up before they go on.
+	lookupSize int64
+
+	patienceLeft time.Duration
+	patienceFrom time.Time
+
+	mu   sync.Mutex
+	off  map[uuid.UUID]map[int64]struct{} // Changes ahead that switch a subscription off.
+	read map[int64]struct{}               // Changes read from this stream.
+}
+
+func newRouter() *router {
+	return &router{
+		subscriptions: newDirectory(),
+		off:           make(map[uuid.UUID]map[int64]struct{}),
+		read:          make(map[int64]struct{}),
+	}
+}
+
+// event routes one event of a transaction.
+func (r *router) event(ctx context.Context, tx *transaction, row eventRow) error {
+	r.metrics.capture()
+	r.matched = r.subscriptions.match(r.matched[:0], row.tenant, row.typ)
+	if len(r.matched) == 0 {
+		return nil
+	}
+	for r.dispatch.overfull() || r.record.backlogged() {
+		if err := r.pause(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	e := &event{
+		id: row.id, webhookID: row.id.String(), typ: row.typ, tenant: row.tenant, userID: row.userID,
+		createdAt: row.createdAt, body: r.envelope(row),
+	}
+	e.size = int64(len(e.body)) + eventOverheadBytes
+	tx.add(len(r.matched))
+	r.dispatch.hold(e, len(r.matched))
+	for i, s := range r.matched {
+		d := &delivery{id: deliveryID(e.id, s.id), event: e, sub: s, tx: tx}
+		if tx.commit < r.until {
+			r.lookups = append(r.lookups, d)
+			r.lookupSize += e.size
+			continue
+		}
+		if err := r.forward(ctx, d); err != nil {
+			r.dispatch.releaseN(e, len(r.matched)-i)
+			return err
+		}
+	}
+	if len(r.lookups) >= lookupDeliveries || r.lookupSize >= lookupBytes {
+		return r.lookUp(ctx)
+	}
+	return nil
+}
+
+// lookUp sends on those of the gathered deliveries that do not stand in the database already.
+func (r *router) lookUp(ctx context.Context) error {
+	if len(r.lookups) == 0 {
+		return nil
+	}
+	ids := make([]uuid.UUID, len(r.lookups))
+	for i, d := range r.lookups {
+		ids[i] = d.id
+	}
+	found, err := store.Recorded(ctx, r.db, ids)
+	if err != nil {
+		return err
+	}
+	for len(r.lookups) > 0 {
+		d := r.lookups[0]
+		if _, ok := found[d.id]; ok {
+			d.tx.settle(1)
+			r.dispatch.releaseN(d.event, 1)
+		} else if err := r.forward(ctx, d); err != nil {
+			return err
+		}
+		r.lookups[0] = nil
+		r.lookups = r.lookups[1:]
+	}
+	r.lookups, r.lookupSize = nil, 0
+	return nil
+}
+
+// drop lets go of what was gathered: the stream has ended, and brings it again.
+func (r *router) drop() {
+	for _, d := range r.lookups {
+		r.dispatch.releaseN(d.event, 1)
+	}
+	r.lookups, r.lookupSize = nil, 0
+}
+
+// forward brings a delivery to its lane, or has it written down where that would keep others waiting.
+func (r *router) forward(ctx context.Context, d *delivery) error {
+	if r.goingAway(d.sub.id) {
+		r.writeDown(d, entryCancel)
+		return nil
+	}
+	if d.sub.fault != nil {
+		r.failUnsendable(d)
+		return nil
+	}
+	for {
+		switch r.dispatch.offer(d) {
+		case taken:
+			return nil
+		case hanging:
+			r.writeDown(d, entryUnsent)
+			return nil
+		case busy:
+			wait := r.mayWait()
+			if wait <= 0 {
+				r.writeDown(d, entryUnsent)
+				return nil
+			}
+			start := time.Now()
+			if err := r.pause(ctx, wait); err != nil {
+				return err
+			}
+			r.patienceLeft -= time.Since(start)
+		}
+	}
+}
+
+// mayWait says how long a full but moving lane may hold the tailer up.
+func (r *router) mayWait() time.Duration {
+	if r.subscriptions.active < 2 {
+		return time.Second // Nobody else waits. Asked again and again.
+	}
+	if now := time.Now(); now.Sub(r.patienceFrom) >= time.Second {
+		r.patienceFrom, r.patienceLeft = now, patience
+	}
+	return r.patienceLeft
+}
+
+// writeDown has an unsent delivery recorded instead of sending it.
+func (r *router) writeDown(d *delivery, kind entryKind) {
+	r.record.put(entry{kind: kind, d: d})
+	r.dispatch.releaseN(d.event, 1)
+}
+
+// failUnsendable records that the subscription itself keeps the delivery from being sent.
+func (r *router) failUnsendable(d *delivery) {
+	now := time.Now()
+	d.outcome = Outcome{StartedAt: now, EndedAt: now, Class: outbox.ClassOther, Error: d.sub.fault.Error()}
+	d.decision = Decision{Status: outbox.StatusFailed}
+	r.writeDown(d, entryOutcome)
+}
+
+// change applies a change of a subscription: events after it in the stream see it.
+func (r *router) change(ctx context.Context, tx *transaction, row changeRow) error {
+	if err := r.lookUp(ctx); err != nil { // What came before belongs to the subscriptions before.
+		return err
+	}
+	if row.subscription == nil {
+		r.subscriptions.remove(row.subscriptionID)
+	} else {
+		r.subscriptions.set(row.subscription)
+		if row.subscription.fault != nil {
+			r.log.Warn("a subscription cannot be used; its deliveries will fail", "subscription_id", row.subscriptionID,
+				"error", row.subscription.fault)
+		}
+	}
+	tx.add(1)
+	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit})
+	r.arrived(row)
+	if row.subscription == nil || !row.subscription.active {
+		r.cancelQueued(row.subscriptionID)
+		r.record.put(entry{kind: entrySweep, id: row.subscriptionID})
+	}
+	return nil
+}
+
+// cancelQueued records what waits in a lane as cancelled.
+func (r *router) cancelQueued(id uuid.UUID) {
+	for _, d := range r.dispatch.clear(id) {
+		if d.claimed {
+			// Its row is there, under our lease: the same record ends it.
+			r.record.put(entry{kind: entryCancel, d: d})
+			r.dispatch.releaseN(d.event, 1)
+			continue
+		}
+		r.writeDown(d, entryCancel)
+	}
+}
+
+// ahead notes changes still to come that switch subscriptions off: what has not been sent is not sent any more.
+func (r *router) ahead(changes []store.Change) {
+	r.mu.Lock()
+	var gone []uuid.UUID
+	for _, c := range changes {
+		if _, ok := r.read[c.ID]; ok {
+			continue
+		}
+		if r.off[c.SubscriptionID] == nil {
+			r.off[c.SubscriptionID] = make(map[int64]struct{})
+			gone = append(gone, c.SubscriptionID)
+		}
+		r.off[c.SubscriptionID][c.ID] = struct{}{}
+	}
+	r.mu.Unlock()
+	for _, id := range gone {
+		r.cancelQueued(id)
+	}
+}
+
+// goingAway says whether the stream still holds a change that switches the subscription off.
+func (r *router) goingAway(id uuid.UUID) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.off) > 0 && len(r.off[id]) > 0
+}
+
+// arrived notes that a change was read from the stream.
+func (r *router) arrived(row changeRow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.read[row.id] = struct{}{}
+	if ahead := r.off[row.subscriptionID]; ahead != nil {
+		delete(ahead, row.id)
+		if len(ahead) == 0 {
+			delete(r.off, row.subscriptionID)
+		}
+	}
+}

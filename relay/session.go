@@ -1,0 +1,298 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+const (
+	// standbyEvery is how often a relay that stands by looks whether the slot is free.
+	standbyEvery = time.Second
+
+	// idleCheckpoint is how often the position is persisted while only other tables are written to: a small write, lest
+	// an idle outbox keep the database busy, and often enough that little WAL is retained.
+	idleCheckpoint = 5 * time.Second
+
+	// lookAheadEvery is how often the journal is asked for subscriptions that were switched off further on in the stream.
+	lookAheadEvery = time.Second
+
+	// publicationEvery is how often the publication is looked at: from PostgreSQL 18 on a missing one is skipped without
+	// an error.
+	publicationEvery = 5 * time.Second
+)
+
+// tail reads the stream, again and again, until intake ends.
+func (r *Relay) tail(intake context.Context) error {
+	backoff := 100 * time.Millisecond
+	for intake.Err() == nil {
+		start := time.Now()
+		err := r.session(intake)
+		if intake.Err() != nil {
+			return nil
+		}
+		r.setLeading(false)
+		wait := standbyEvery
+		switch {
+		case errors.Is(err, errStandby) || hasCode(err, "55006"):
+			r.setStandby()
+			backoff = 100 * time.Millisecond
+		case r.fatal(err):
+			return err
+		default:
+			if time.Since(start) > 10*time.Second {
+				backoff = 100 * time.Millisecond
+			}
+			wait = backoff
+			backoff = min(2*backoff, 5*time.Second)
+			r.setReason("the stream ended: " + explain(err))
+			r.log.Warn("the stream ended; beginning again", "error", explain(err), "in", wait.String())
+		}
+		r.awaitOwned(intake)
+		sleep(intake, wait+rand.N(wait/4+1))
+	}
+	return nil
+}
+
+// awaitOwned waits until all that came down the last stream stands in the database, so that the next one, which may begin
+// earlier, finds it there. What waits unsent is dropped: it comes again.
+func (r *Relay) awaitOwned(ctx context.Context) {
+	for _, d := range r.dispatch.dropQueues(false) {
+		r.claimer.giveBack(d)
+	}
+	for ctx.Err() == nil && (!r.dispatch.owned() || !r.recorder.idle()) {
+		sleep(ctx, 10*time.Millisecond)
+	}
+	r.tracker.reset(0)
+}
+
+// session leads and reads one stream until it ends.
+func (r *Relay) session(intake context.Context) error {
+	if slot, err := store.FindSlot(intake, r.db, r.cfg.Replication.Slot); err != nil {
+		return err
+	} else if slot != nil && slot.Active {
+		return errStandby // Without taking a walsender to find out.
+	}
+	conn, err := r.connectReplication(intake)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx) // It ends here one way or the other.
+	}()
+	if err := r.lead(intake, conn); err != nil {
+		return err
+	}
+	ready, err := r.prepareSlot(intake, conn)
+	if err != nil {
+		return err
+	}
+	return r.readStream(intake, conn, ready)
+}
+
+// readStream sets up router and tailer at the slot's position and runs them with what belongs to a stream.
+func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *prepared) error {
+	route, err := r.newRouter(intake, ready.confirmed)
+	if err != nil {
+		return err
+	}
+	if err := r.startStream(intake, conn); err != nil {
+		return r.withoutPublication(intake, err)
+	}
+	// Nobody else has the slot now. What was committed up to here may have been delivered by whoever had it before.
+	if route.until, err = store.CurrentWAL(intake, r.db); err != nil {
+		return err
+	}
+	r.tracker.reset(ready.confirmed)
+	t := &tailer{
+		conn: conn, log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
+		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed,
+		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
+	}
+	t.persisted.Store(uint64(ready.confirmed))
+	r.persisted.Store(uint64(ready.confirmed))
+	route.pause = t.pause
+	r.setLeading(true)
+	r.log.Info("relaying", "slot", r.cfg.Replication.Slot, "from", ready.confirmed.String(),
+		"subscriptions", len(route.subscriptions.byID))
+
+	ctx, end := context.WithCancelCause(intake)
+	defer end(nil)
+	r.endSession.Store(&end)
+	defer r.endSession.Store(nil)
+	if r.recorder.failed.Load() {
+		return errors.New("the database takes no writes")
+	}
+
+	defer route.drop()
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return t.run(groupCtx) })
+	group.Go(func() error { return r.checkpoints(groupCtx, t) })
+	group.Go(func() error { return r.lookAhead(groupCtx, route) })
+	group.Go(func() error { return r.watchPublication(groupCtx, ready.state.PublicationOID) })
+	err = group.Wait()
+	if intake.Err() != nil {
+		return r.endStream(t)
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return r.withoutPublication(intake, err)
+}
+
+// endStream ends a stream because the relay stops: what is in flight ends and is recorded, then the position is
+// confirmed.
+func (r *Relay) endStream(t *tailer) error {
+	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Delivery.Timeout+5*time.Second)
+	defer cancel()
+	r.dispatch.stop()
+	for _, d := range r.dispatch.dropQueues(true) {
+		r.claimer.giveBack(d)
+	}
+	for !r.dispatch.owned() || !r.recorder.idle() {
+		if ctx.Err() != nil || r.recorder.failed.Load() {
+			break
+		}
+		if err := t.speak(false); err != nil {
+			return err
+		}
+		sleep(ctx, 5*time.Millisecond)
+	}
+	// Queued deliveries were dropped unsettled, so this is before the first of them.
+	if err := t.speak(false); err != nil {
+		return err
+	}
+	if err := r.persist(ctx, t); err != nil {
+		return err
+	}
+	return t.finish(ctx)
+}
+
+// checkpoints persists positions that may be confirmed, so that the tailer may confirm them.
+func (r *Relay) checkpoints(ctx context.Context, t *tailer) error {
+	last, lastWrite := uint64(0), time.Now()
+	for {
+		sleep(ctx, statusEvery/2)
+		if ctx.Err() != nil {
+			return nil
+		}
+		busy := r.metrics.captured.Load() // Events came: not only other tables' WAL.
+		if busy == last && time.Since(lastWrite) < idleCheckpoint {
+			continue
+		}
+		last, lastWrite = busy, time.Now()
+		if err := r.persist(ctx, t); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *Relay) persist(ctx context.Context, t *tailer) error {
+	safe := t.safe.Load()
+	if safe <= t.persisted.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	if err := store.SaveConfirmed(ctx, r.db, r.cfg.Replication.Slot, pglogrepl.LSN(safe)); err != nil {
+		return err
+	}
+	r.confirmedEver = max(r.confirmedEver, pglogrepl.LSN(safe))
+	r.persisted.Store(safe)
+	t.persisted.Store(safe)
+	return nil
+}
+
+// lookAhead asks the journal for subscriptions that were switched off further on in the stream, so that what has not been
+// sent to them is not sent any more even while the stream lags.
+func (r *Relay) lookAhead(ctx context.Context, route *router) error {
+	for {
+		sleep(ctx, lookAheadEvery)
+		if ctx.Err() != nil {
+			return nil
+		}
+		changes, err := store.ChangesUnread(ctx, r.db)
+		if err != nil {
+			return err
+		}
+		route.ahead(changes)
+	}
+}
+
+// watchPublication ends the stream when the publication is not the one that the slot was made for.
+func (r *Relay) watchPublication(ctx context.Context, oid int64) error {
+	for {
+		sleep(ctx, publicationEvery)
+		if ctx.Err() != nil {
+			return nil
+		}
+		p, err := store.FindPublication(ctx, r.db, r.cfg.Replication.Publication)
+		if err != nil {
+			return err
+		}
+		if p == nil || p.OID != oid || !publicationFits(p) {
+			return fmt.Errorf("publication %q was dropped or changed", r.cfg.Replication.Publication)
+		}
+	}
+}
+
+// withoutPublication forgets the slot's state when the stream ended because the publication is missing: making it again
+// does not mend a slot, which decodes by the catalogue of the past.
+func (r *Relay) withoutPublication(ctx context.Context, err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "42704" || pg.Where == "" {
+		return err
+	}
+	return errors.Join(err, store.ForgetState(ctx, r.db, r.cfg.Replication.Slot))
+}
+
+// newRouter loads the subscriptions as they were at a position, and what is to come of them.
+func (r *Relay) newRouter(ctx context.Context, at pglogrepl.LSN) (*router, error) {
+	route := newRouter()
+	route.db, route.log, route.metrics = r.db, r.log, r.metrics
+	route.envelope, route.dispatch, route.record = r.body, r.dispatch, r.recorder
+	rows, err := store.SubscriptionsAt(ctx, r.db, at)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		s, err := parseSubscription([]byte(row))
+		if err != nil {
+			r.log.Error("cannot read a subscription; passed over", "error", err)
+			continue
+		}
+		route.subscriptions.set(s)
+	}
+	changes, err := store.ChangesAhead(ctx, r.db, at)
+	if err != nil {
+		return nil, err
+	}
+	route.ahead(changes)
+	return route, nil
+}
+
+func hasCode(err error, code string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == code
+}
+
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,83 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+// SetupReport says what Setup did, a line each.
+type SetupReport struct {
+	Lines []string
+}
+
+func (s *SetupReport) add(format string, args ...any) {
+	s.Lines = append(s.Lines, fmt.Sprintf(format, args...))
+}
+
+// setUpAll sets everything up, as far as it is missing.
+func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
+	var report SetupReport
+	if err := r.applySchema(ctx); err != nil {
+		return report, err
+	}
+	report.add("schema outbox is in place")
+	if err := r.declareSubscriptions(ctx); err != nil {
+		return report, err
+	}
+	if n := len(r.cfg.Subscriptions); n > 0 {
+		report.add("%d subscriptions of relay.yaml are in place", n)
+	}
+	return report, r.setUpSlot(ctx, &report)
+}
+
+// setUpSlot makes publication and slot, unless a running relay has them in use.
+func (r *Relay) setUpSlot(ctx context.Context, report *SetupReport) error {
+	slot, err := store.FindSlot(ctx, r.db, r.cfg.Replication.Slot)
+	if err != nil {
+		return err
+	}
+	if slot != nil && slot.Active {
+		report.add("publication %s and slot %s are in use by a running relay", r.cfg.Replication.Publication, r.cfg.Replication.Slot)
+		return nil
+	}
+	conn, err := r.connectReplication(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // Nothing is lost with it.
+	err = r.lead(ctx, conn)
+	if err == nil {
+		_, err = r.prepareSlot(ctx, conn)
+	}
+	if errors.Is(err, errStandby) {
+		report.add("a relay that is starting sees to publication %s and slot %s", r.cfg.Replication.Publication, r.cfg.Replication.Slot)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	report.add("publication %s is in place", r.cfg.Replication.Publication)
+	report.add("replication slot %s is in place", r.cfg.Replication.Slot)
+	return nil
+}
+
+// declareSubscriptions keeps what relay.yaml declares in outbox.subscriptions.
+func (r *Relay) declareSubscriptions(ctx context.Context) error {
+	declared := make([]store.Declared, len(r.cfg.Subscriptions))
+	for i, s := range r.cfg.Subscriptions {
+		declared[i] = store.Declared{
+			Tenant: s.Tenant, Name: s.Name, URL: s.URL, EventTypes: s.EventTypes, Secret: s.Secret, Headers: s.Headers,
+		}
+	}
+	changed, err := store.Declare(ctx, r.db, declared)
+	if err != nil {
+		return err
+	}
+	if changed > 0 {
+		r.log.Info("brought subscriptions up to what relay.yaml declares", "changed", changed)
+	}
+	return nil
+}

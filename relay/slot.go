@@ -1,0 +1,235 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+// errStandby says that another relay has the slot.
+var errStandby = errors.New("another relay has the slot")
+
+// connectReplication opens a replication connection. Its settings make the text of values independent of the server's.
+func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) {
+	url := r.cfg.Database.ReplicationURL
+	if url == "" {
+		url = r.cfg.Database.URL
+	}
+	config, err := pgconn.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("open a replication connection: %w", err)
+	}
+	params := config.RuntimeParams
+	params["replication"] = "database"
+	params["client_encoding"] = "UTF8"
+	params["timezone"] = "UTC"
+	params["datestyle"] = "ISO"
+	params["extra_float_digits"] = "3"
+	if params["application_name"] == "" {
+		params["application_name"] = "relay"
+	}
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open a replication connection: %w", err)
+	}
+	return conn, nil
+}
+
+// lead makes this relay the only one to work with the slot, for as long as the connection lives: a lock that the server
+// lets go of when the process dies. It returns errStandby while another holds it.
+func (r *Relay) lead(ctx context.Context, conn *pgconn.PgConn) error {
+	sql := "SELECT pg_try_advisory_lock(hashtextextended('relay slot ' || '" + r.cfg.Replication.Slot + "', 0))"
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	if err != nil {
+		return fmt.Errorf("take the lead: %w", err)
+	}
+	if string(results[0].Rows[0][0]) != "t" {
+		return errStandby
+	}
+	return nil
+}
+
+// prepared is a slot that is ready to be read.
+type prepared struct {
+	state     store.State
+	confirmed pglogrepl.LSN // Where the stream begins.
+}
+
+// prepareSlot sees to it that publication and slot are there and that nothing was lost since they were last used; where
+// it may have been, it makes the slot anew and scans the outbox. The caller leads.
+func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared, error) {
+	system, err := pglogrepl.IdentifySystem(ctx, conn)
+	if err != nil {
+		return nil, fmt.Errorf("identify the server: %w", err)
+	}
+	publication, err := r.ensurePublication(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slot, err := store.FindSlot(ctx, r.db, r.cfg.Replication.Slot)
+	if err != nil {
+		return nil, err
+	}
+	state, err := store.LoadState(ctx, r.db, r.cfg.Replication.Slot)
+	if err != nil {
+		return nil, err
+	}
+	if slot != nil && slot.Active {
+		return nil, errStandby
+	}
+	why, err := r.slotFault(slot, state, publication, system.SystemID)
+	if err != nil {
+		return nil, err
+	}
+	if why == "" {
+		return &prepared{state: *state, confirmed: slot.Confirmed}, nil
+	}
+	return r.makeSlot(ctx, conn, slot, state, publication, system.SystemID, why)
+}
+
+// slotFault says why the slot can't be gone on with; empty: it can. A slot that is none of ours is an error.
+func (r *Relay) slotFault(slot *store.Slot, state *store.State, p *store.Publication, system string) (string, error) {
+	switch {
+	case slot == nil:
+		return "it is missing", nil
+	case slot.Plugin != "pgoutput" || slot.Database != r.database:
+		return "", &ConfigError{
+			Fault: fmt.Sprintf("replication slot %q belongs to something else (plugin %q, database %q)",
+				r.cfg.Replication.Slot, slot.Plugin, slot.Database),
+			Mend: "set replication.slot to a name of its own",
+		}
+	case slot.WALStatus == "lost":
+		return "the server invalidated it (wal_status is lost: more WAL was kept for it than max_slot_wal_keep_size allows)", nil
+	case state == nil:
+		return "the outbox was not scanned when it was made", nil
+	case state.SystemIdentifier != system:
+		return "it was made on another cluster", nil
+	case state.PublicationOID != p.OID:
+		return "its publication was made anew", nil
+	case slot.Confirmed > max(state.Confirmed, r.confirmedEver):
+		return "somebody else made it anew", nil
+	}
+	return "", nil
+}
+
+// makeSlot makes the slot (anew) and scans the outbox in the snapshot of that moment. A relay that dies in between leaves
+// a slot without a state, and the next start begins again.
+func (r *Relay) makeSlot(
+	ctx context.Context, conn *pgconn.PgConn, old *store.Slot, state *store.State, p *store.Publication, system, why string,
+) (*prepared, error) {
+	name := r.cfg.Replication.Slot
+	if state == nil && old == nil {
+		r.log.Info("making the replication slot", "slot", name)
+	} else {
+		r.log.Warn("the replication slot cannot be gone on with: making it anew and scanning the outbox, so that nothing is lost",
+			"slot", name, "publication", r.cfg.Replication.Publication, "reason", why)
+		r.metrics.slotsRemade.Inc()
+	}
+	if err := store.ForgetState(ctx, r.db, name); err != nil {
+		return nil, err
+	}
+	if old != nil {
+		if err := store.DropSlot(ctx, r.db, name); err != nil {
+			return nil, err
+		}
+	}
+	r.setReason("waiting for transactions that are under way to end, so that the replication slot can be made")
+	made, err := pglogrepl.CreateReplicationSlot(ctx, conn, `"`+name+`"`, "pgoutput", pglogrepl.CreateReplicationSlotOptions{
+		Mode: pglogrepl.LogicalReplication, SnapshotAction: "EXPORT_SNAPSHOT",
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make replication slot %q: %w", name, err)
+	}
+	r.setReason("scanning the outbox")
+	scanner, err := r.db.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("scan the outbox: %w", err)
+	}
+	defer scanner.Release()
+	found, err := store.Scan(ctx, scanner.Conn(), store.NewSlot{
+		Name: name, Snapshot: made.SnapshotName, ConsistentPoint: made.ConsistentPoint,
+		SystemIdentifier: system, PublicationOID: p.OID,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.log.Info("scanned the outbox", "slot", name, "deliveries_found", found)
+	fresh, err := store.LoadState(ctx, r.db, name)
+	if err != nil || fresh == nil {
+		return nil, errors.Join(err, errors.New("the state of the slot just made is not there"))
+	}
+	r.confirmedEver = fresh.Confirmed
+	r.claimer.wakeUp()
+	return &prepared{state: *fresh, confirmed: fresh.Confirmed}, nil
+}
+
+// wantedRelations are the tables whose inserts the stream must hold.
+var wantedRelations = []string{"events", "subscription_changes"}
+
+// ensurePublication makes the publication where it is missing, and completes it where it publishes too little.
+func (r *Relay) ensurePublication(ctx context.Context) (*store.Publication, error) {
+	name := r.cfg.Replication.Publication
+	p, err := store.FindPublication(ctx, r.db, name)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case p == nil:
+		r.log.Info("making the publication", "publication", name)
+		if err := store.CreatePublication(ctx, r.db, name); err != nil {
+			return nil, err
+		}
+	case publicationFits(p):
+		return p, nil
+	default:
+		// What was committed while it published too little is not in the stream: forget the slot, so that it is scanned.
+		r.log.Warn("the publication does not publish what it must: mending it", "publication", name,
+			"publishes", strings.Join(p.Relations, ","), "inserts", p.Inserts)
+		if err := store.ForgetState(ctx, r.db, r.cfg.Replication.Slot); err != nil {
+			return nil, err
+		}
+		for _, sql := range store.RepairPublicationSQL(name) {
+			if _, err := r.db.Exec(ctx, sql); err != nil {
+				return nil, fmt.Errorf("mend publication: %w", err)
+			}
+		}
+	}
+	p, err = store.FindPublication(ctx, r.db, name)
+	if err == nil && p == nil {
+		err = fmt.Errorf("publication %q is gone again", name)
+	}
+	return p, err
+}
+
+func publicationFits(p *store.Publication) bool {
+	if !p.Inserts {
+		return false
+	}
+	for _, table := range wantedRelations {
+		if !slices.Contains(p.Relations, table) {
+			return false
+		}
+	}
+	return true
+}
+
+// startStream begins to read the slot at its confirmed position: 0/0, since any later one skips rows.
+func (r *Relay) startStream(ctx context.Context, conn *pgconn.PgConn) error {
+	publication := strings.ReplaceAll(pgx.Identifier{r.cfg.Replication.Publication}.Sanitize(), "'", "''")
+	err := pglogrepl.StartReplication(ctx, conn, `"`+r.cfg.Replication.Slot+`"`, 0, pglogrepl.StartReplicationOptions{
+		Mode:       pglogrepl.LogicalReplication,
+		PluginArgs: []string{"proto_version '1'", "publication_names '" + publication + "'"},
+	})
+	if err != nil {
+		return fmt.Errorf("start replication: %w", err)
+	}
+	return nil
+}

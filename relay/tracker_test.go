@@ -1,0 +1,68 @@
+package relay
+
+import (
+	"testing"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/stretchr/testify/require"
+)
+
+func TestTrackerConfirmsOnlyTheSettledPrefix(t *testing.T) {
+	var tr tracker
+	first, second, third := tr.begin(100), tr.begin(200), tr.begin(300)
+	first.add(2)
+	second.add(1)
+	for tx, end := range map[*transaction]pglogrepl.LSN{first: 110, second: 210, third: 310} {
+		tr.commit(tx, end)
+	}
+
+	position, drained := tr.settled()
+	require.Zero(t, position, "the first transaction has two deliveries to go")
+	require.False(t, drained)
+
+	second.settle(1)
+	first.settle(1)
+	position, _ = tr.settled()
+	require.Zero(t, position, "a later transaction does not confirm an earlier one")
+
+	first.settle(1)
+	position, drained = tr.settled()
+	require.Equal(t, pglogrepl.LSN(310), position, "all three, the empty one included")
+	require.True(t, drained)
+}
+
+func TestTrackerWaitsForTheCommit(t *testing.T) {
+	var tr tracker
+	tx := tr.begin(100)
+	position, drained := tr.settled()
+	require.Zero(t, position)
+	require.False(t, drained, "a transaction without its commit is open, even with nothing to record")
+
+	tr.commit(tx, 150)
+	position, drained = tr.settled()
+	require.Equal(t, pglogrepl.LSN(150), position)
+	require.True(t, drained)
+}
+
+func TestTrackerNeverGoesBack(t *testing.T) {
+	var tr tracker
+	tr.commit(tr.begin(100), 500)
+	position, _ := tr.settled()
+	require.Equal(t, pglogrepl.LSN(500), position)
+	tr.commit(tr.begin(90), 400) // Read again.
+	position, _ = tr.settled()
+	require.Equal(t, pglogrepl.LSN(500), position)
+}
+
+func TestTrackerForgetsTransactionsOfAnEndedStream(t *testing.T) {
+	var tr tracker
+	old := tr.begin(100)
+	old.add(1)
+	tr.reset(80)
+	position, drained := tr.settled()
+	require.Equal(t, pglogrepl.LSN(80), position)
+	require.True(t, drained)
+	old.settle(1) // A late recorder does no harm.
+	position, _ = tr.settled()
+	require.Equal(t, pglogrepl.LSN(80), position)
+}

@@ -1,0 +1,133 @@
+package relay
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// spillKind says how a delivery is written down.
+type spillKind int
+
+const (
+	spillInFlight spillKind = iota // Leased to the request that is under way.
+	spillUnsent                    // Due at once, for anyone.
+)
+
+// watchEvery is how often the lanes are looked over: a fifth of staleAfter.
+const watchEvery = staleAfter / 5
+
+// watch looks over the lanes until ctx ends, so that nothing slow holds up the slot or the limit of all.
+func (p *dispatcher) watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			p.lookOver(now)
+		}
+	}
+}
+
+// lookOver spills what is unsettled for too long, and closes lanes that have had nothing to do for long.
+func (p *dispatcher) lookOver(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	freed := false
+	for id, l := range p.lanes {
+		if l.running == 0 && len(l.queue) == 0 {
+			if now.Sub(l.finished) > idleLane {
+				l.client.CloseIdle()
+				delete(p.lanes, id)
+			}
+			continue
+		}
+		freed = p.spillFlight(l, now) || freed
+		if l.stale(now) {
+			p.spillQueue(l)
+		}
+	}
+	if freed {
+		p.startWaiting(now)
+	}
+}
+
+// spillFlight takes requests that are in flight for too long off the limit of all, and has those that came down the
+// stream written down. The list is in order of start.
+func (p *dispatcher) spillFlight(l *lane, now time.Time) (freed bool) {
+	for d := l.oldest; d != nil && now.Sub(d.started) > staleAfter; d = d.newer {
+		if !d.counted || d.done {
+			continue
+		}
+		d.counted = false
+		l.counted--
+		p.counted--
+		freed = true
+		p.slowDown(d.event)
+		if !d.claimed && !d.spilled {
+			d.spilled = true
+			p.unowned--
+			p.spill(d, spillInFlight)
+		}
+	}
+	return freed
+}
+
+// spillQueue has all that waits in a lane written down. What was claimed is in the database already; its lease ends soon
+// enough for it to wait.
+func (p *dispatcher) spillQueue(l *lane) {
+	for _, d := range l.takeQueue() {
+		if d.claimed {
+			l.push(d)
+			continue
+		}
+		d.spilled = true
+		p.unowned--
+		p.spill(d, spillUnsent)
+		p.releaseLocked(d.event)
+	}
+	l.backlog = true
+}
+
+// startWaiting gives freed places to the lanes that wait.
+func (p *dispatcher) startWaiting(now time.Time) {
+	for {
+		l, d := p.take(now)
+		if d == nil {
+			return
+		}
+		p.workers.Add(1)
+		go p.work(l, d)
+	}
+}
+
+// setBacklog notes that the database holds deliveries for a lane.
+func (p *dispatcher) setBacklog(id uuid.UUID, more bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if l := p.lanes[id]; l != nil {
+		l.backlog = more
+	} else if more {
+		p.lane(id).backlog = true
+	}
+}
+
+// roomFor says how many deliveries a lane can take from the database now.
+func (p *dispatcher) roomFor(id uuid.UUID) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := p.lane(id)
+	if p.stopped || p.slow > slowBytes && l.running > 0 {
+		return 0
+	}
+	room := min(l.window, p.laneLimit) - l.running
+	if room <= 0 && !l.stale(time.Now()) {
+		// Busy with the stream, but moving: some go before what waits in its queue.
+		room = max(1, l.window/4) - len(l.queue)/laneQueueLength
+	}
+	free := max(p.limit-p.counted, guaranteedInFlight-l.counted)
+	return max(0, min(room, free))
+}
