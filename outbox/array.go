@@ -2,15 +2,19 @@ package outbox
 
 import "strings"
 
-// arrayLiteral builds the text form of a one-dimensional Postgres array: {"a","b",NULL}.
+// arrayLiteral builds the text form of a one-dimensional Postgres array: {"a","b"}. Elements are quoted always,
+// so that none can be taken for NULL.
 type arrayLiteral struct {
 	text strings.Builder
 }
 
 // add appends an element, quoted: a backslash before each quote and backslash is all the escaping there is.
 func (a *arrayLiteral) add(s string) {
-	a.next()
-	a.text.WriteByte('"')
+	if a.text.Len() == 0 {
+		a.text.WriteString(`{"`)
+	} else {
+		a.text.WriteString(`,"`)
+	}
 	for {
 		i := strings.IndexAny(s, `"\`)
 		if i < 0 {
@@ -23,24 +27,6 @@ func (a *arrayLiteral) add(s string) {
 	}
 	a.text.WriteString(s)
 	a.text.WriteByte('"')
-}
-
-// addOrNull appends an element, or NULL where it is empty.
-func (a *arrayLiteral) addOrNull(s string) {
-	if s != "" {
-		a.add(s)
-		return
-	}
-	a.next()
-	a.text.WriteString("NULL")
-}
-
-func (a *arrayLiteral) next() {
-	if a.text.Len() == 0 {
-		a.text.WriteByte('{')
-	} else {
-		a.text.WriteByte(',')
-	}
 }
 
 // end closes the array, which must have an element, and returns it.

@@ -77,19 +77,26 @@ func (f *faults) err() error {
 	return errors.Join(f.errs...)
 }
 
-// check adds what Postgres would refuse about the i-th event and returns its payload as JSON text.
-func (e *Event) check(i int, f *faults) []byte {
+// maxUserIDBytes leaves room in the index of the per-user log, whose entries hold 2,704 bytes: the relay could never
+// record a delivery about a longer one.
+const maxUserIDBytes = 2000
+
+// check adds what Postgres would refuse about the i-th event, whose payload is the JSON text given.
+func (e *Event) check(i int, payload []byte, f *faults) {
 	if !validType(e.Type) {
 		f.add(i, "type", "%.64q is not a dotted name: use letters, digits, _ and -, with dots between, such as user.invited",
 			e.Type)
 	}
 	checkText(i, "tenant", e.Tenant, f)
 	checkText(i, "user_id", e.UserID, f)
+	if len(e.UserID) > maxUserIDBytes {
+		f.add(i, "user_id", "has %d bytes: give an identifier of at most %d", len(e.UserID), maxUserIDBytes)
+	}
 	// What the envelope's RFC 3339 timestamp can express.
 	if year := e.CreatedAt.UTC().Year(); year < 1 || year > 9999 {
 		f.add(i, "created_at", "is in the year %d: give one from 1 to 9999, or the zero time for now", year)
 	}
-	return e.payload(i, f)
+	checkPayload(i, payload, f)
 }
 
 // validType is the rule of events_type_check in schema.sql.
@@ -113,24 +120,7 @@ func checkText(i int, field, s string, f *faults) {
 	}
 }
 
-func (e *Event) payload(i int, f *faults) []byte {
-	var text []byte
-	switch p := e.Payload.(type) {
-	case nil:
-	case json.RawMessage:
-		text = p
-	case []byte:
-		text = p
-	case string:
-		text = []byte(p)
-	default:
-		var err error
-		if text, err = json.Marshal(p); err != nil {
-			f.add(i, "payload", "can't be made JSON: %v", err)
-			return nil
-		}
-	}
-
+func checkPayload(i int, text []byte, f *faults) {
 	switch {
 	case len(text) == 0:
 		f.add(i, "payload", `is missing: give a value, or json.RawMessage("null")`)
@@ -139,7 +129,6 @@ func (e *Event) payload(i int, f *faults) []byte {
 	case !utf8.Valid(text):
 		f.add(i, "payload", "is not valid UTF-8: JSON and Postgres know no other encoding")
 	}
-	return text
 }
 
 // syntaxOffset is how many bytes of text were read when it turned out not to be JSON.
@@ -149,4 +138,20 @@ func syntaxOffset(text []byte) int64 {
 		return syntax.Offset
 	}
 	return int64(len(text))
+}
+
+// payloadText is the payload as JSON text, which may turn out not to be JSON.
+func (e *Event) payloadText() ([]byte, error) {
+	switch p := e.Payload.(type) {
+	case nil:
+		return nil, nil
+	case json.RawMessage:
+		return p, nil
+	case []byte:
+		return p, nil
+	case string:
+		return []byte(p), nil
+	default:
+		return json.Marshal(p)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -60,9 +61,9 @@ func InsertSQL(ctx context.Context, tx SQLTx, events ...Event) ([]uuid.UUID, err
 // Each is passed as text: what a driver makes of a Go slice depends on the driver and its mode, a string is a string.
 const insertSQL = `
 INSERT INTO outbox.events (id, type, tenant, user_id, payload, created_at)
-SELECT e.id, e.type, e.tenant, e.user_id, e.payload, coalesce(e.created_at, now())
+SELECT e.id, e.type, e.tenant, nullif(e.user_id, ''), e.payload, coalesce(nullif(e.created_at, '')::timestamptz, now())
   FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::json[],
-              $6::text::timestamptz[]) AS e(id, type, tenant, user_id, payload, created_at)`
+              $6::text::text[]) AS e(id, type, tenant, user_id, payload, created_at)`
 
 // maxPayloadBytes is what one statement may carry. Postgres ends the connection on a message of 1 GiB, and quoting can
 // double a payload; the rest is room for the other columns.
@@ -72,12 +73,20 @@ const maxPayloadBytes = 256 << 20
 // 10000 in the extreme.
 const timestampFormat = "2006-01-02T15:04:05.000000Z"
 
+// timestamp is t for Postgres, empty for the zero time.
+func timestamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(timestampFormat)
+}
+
 func insertArgs(events []Event) ([]uuid.UUID, []any, error) {
 	if len(events) == 0 {
 		return nil, nil, nil
 	}
 
-	payloads, err := checkAll(events)
+	payloads, err := checked(events)
 	if err != nil {
 		return nil, nil, fmt.Errorf("insert events: %w", err)
 	}
@@ -96,34 +105,35 @@ func insertArgs(events []Event) ([]uuid.UUID, []any, error) {
 		id.add(ids[i].String())
 		typ.add(e.Type)
 		tenant.add(e.Tenant)
-		user.addOrNull(e.UserID)
+		user.add(e.UserID)
 		payload.add(string(payloads[i]))
-		if e.CreatedAt.IsZero() {
-			createdAt.addOrNull("")
-		} else {
-			createdAt.add(e.CreatedAt.UTC().Format(timestampFormat))
-		}
+		createdAt.add(timestamp(e.CreatedAt))
 	}
 	return ids, []any{id.end(), typ.end(), tenant.end(), user.end(), payload.end(), createdAt.end()}, nil
 }
 
-// checkAll returns the events' payloads as JSON text, or everything that is wrong with them.
-func checkAll(events []Event) ([][]byte, error) {
+// checked returns the events' payloads as JSON text, or everything that is wrong with the events.
+func checked(events []Event) ([][]byte, error) {
 	var faults faults
 	payloads := make([][]byte, len(events))
 	total := 0
 	for i := range events {
-		payloads[i] = events[i].check(i, &faults)
+		var err error
+		if payloads[i], err = events[i].payloadText(); err != nil {
+			payloads[i] = []byte("null") // the fault is told here, once
+			faults.add(i, "payload", "can't be made JSON: %v", err)
+		}
 		total += len(payloads[i])
-	}
-	if err := faults.err(); err != nil {
-		return nil, err
 	}
 	if total > maxPayloadBytes {
 		return nil, fmt.Errorf("their payloads have %d bytes, one statement can carry %d: split them over several calls",
 			total, maxPayloadBytes)
 	}
-	return payloads, nil
+
+	for i := range events {
+		events[i].check(i, payloads[i], &faults)
+	}
+	return payloads, faults.err()
 }
 
 // insertError says what to do about the two faults that everybody meets once.
