@@ -18,7 +18,7 @@ type Delivery struct {
 	Tenant         string          `db:"tenant" json:"tenant"`
 	UserID         *string         `db:"user_id" json:"user_id"`                 // Nil: the event is about no user.
 	SubscriptionID uuid.UUID       `db:"subscription_id" json:"subscription_id"` // Which may have been deleted since.
-	URL            string          `db:"url" json:"url"`                         // Of the last attempt, or where the first will go.
+	URL            string          `db:"url" json:"url"`                         // Of the last attempt, or of the first to come.
 	Status         Status          `db:"status" json:"status"`
 	Attempts       int             `db:"attempts" json:"attempts"`               // Made so far.
 	ResponseCode   *int            `db:"response_code" json:"response_code"`     // Nil: the last attempt got no answer.
@@ -58,7 +58,7 @@ type Attempt struct {
 	DeliveryID   uuid.UUID   `db:"delivery_id" json:"delivery_id"`
 	Number       int         `db:"attempt" json:"attempt"` // 1 for the first, 2 for the first retry, …
 	StartedAt    time.Time   `db:"started_at" json:"started_at"`
-	DurationMS   int         `db:"duration_ms" json:"duration_ms"`     // Until the answer's headers, or until it was given up.
+	DurationMS   int         `db:"duration_ms" json:"duration_ms"`     // Until the headers, or until it was given up.
 	ResponseCode *int        `db:"response_code" json:"response_code"` // Nil: there was no answer.
 	ErrorClass   *ErrorClass `db:"error_class" json:"error_class"`     // Why there was none.
 	Error        *string     `db:"error" json:"error"`                 // The same in words.

@@ -1,7 +1,8 @@
 package outbox_test
 
 import (
-	"context"
+	"bufio"
+	"net/http"
 	"os"
 	"regexp"
 	"strings"
@@ -10,58 +11,38 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/outbox"
 )
 
-// blocks returns the code of one language in docs/host-app.md.
-func blocks(t *testing.T, language string) []string {
+// blocks returns the code of one language in a page of the documentation.
+func blocks(t *testing.T, page, language string) []string {
 	t.Helper()
-	text, err := os.ReadFile("../docs/host-app.md")
+	text, err := os.ReadFile("../docs/" + page)
 	require.NoError(t, err)
-	var all []string
-	for _, match := range regexp.MustCompile("(?s)\n```"+language+"\n(.*?)\n```\n").FindAllStringSubmatch(string(text), -1) {
-		all = append(all, match[1])
+	fences := regexp.MustCompile("(?s)\n```"+language+"\n(.*?)\n```\n").FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, fences)
+	all := make([]string, len(fences))
+	for i, fence := range fences {
+		all[i] = fence[1]
 	}
-	require.NotEmpty(t, all)
 	return all
 }
 
-// newRole makes a role for a test: roles are those of the whole cluster.
-func newRole(t *testing.T, pool *pgxpool.Pool) string {
-	t.Helper()
-	role := "shop_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	_, err := pool.Exec(t.Context(), `CREATE ROLE `+role)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		_, err := pool.Exec(context.Background(), `DROP OWNED BY `+role+`; DROP ROLE `+role)
-		require.NoError(t, err)
-	})
-	return role
-}
-
 // grants are the documented GRANT statements, in order: to write events, to read the log, to manage subscriptions.
-func grants(t *testing.T, role string) []string {
+func grants(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, block := range blocks(t, "sql") {
+	for _, block := range blocks(t, "host-app.md", "sql") {
 		if strings.HasPrefix(block, "GRANT ") {
-			all = append(all, strings.ReplaceAll(block, " shop;", " "+role+";"))
+			all = append(all, strings.ReplaceAll(block, " shop;", " %s;"))
 		}
 	}
 	require.Len(t, all, 3)
 	return all
-}
-
-func as(t *testing.T, url, role string) *pgx.Conn {
-	t.Helper()
-	conn := connect(t, url)
-	_, err := conn.Exec(t.Context(), `SET ROLE `+role)
-	require.NoError(t, err)
-	return conn
 }
 
 // Every statement in the documentation runs, with the privileges that it names.
@@ -70,26 +51,20 @@ func TestDocumentedSQL(t *testing.T) {
 
 	url := pgtest.Migrated(t)
 	pool := pgtest.Pool(t, url)
-	role := newRole(t, pool)
 	_, err := pool.Exec(t.Context(), `
-		CREATE TABLE invitations (user_id text, email text, expires_at timestamptz DEFAULT now() - interval '1 second');
-		ALTER TABLE invitations OWNER TO `+role+`;
-		GRANT CREATE ON SCHEMA public TO `+role)
+		CREATE TABLE invitations (user_id text, email text, expires_at timestamptz DEFAULT now() - interval '1 second')`)
 	require.NoError(t, err)
-	for _, grant := range grants(t, role) {
-		_, err := pool.Exec(t.Context(), grant)
-		require.NoError(t, err, grant)
-	}
+	shop := connect(t, pgtest.Role(t, url, append(grants(t),
+		`ALTER TABLE invitations OWNER TO %s`, `GRANT CREATE ON SCHEMA public TO %s`)...))
 
-	shop := as(t, url, role)
-	for _, block := range blocks(t, "sql") {
+	for _, block := range blocks(t, "host-app.md", "sql") {
 		if !strings.HasPrefix(block, "GRANT ") {
 			_, err := shop.PgConn().Exec(t.Context(), block).ReadAll()
 			require.NoError(t, err, block)
 		}
 	}
 	// Once more, now that the trigger is there and the order has been paid.
-	for _, block := range blocks(t, "sql") {
+	for _, block := range blocks(t, "host-app.md", "sql") {
 		if strings.Contains(block, "BEGIN;") || strings.Contains(block, "ON CONFLICT") {
 			_, err := shop.PgConn().Exec(t.Context(), block).ReadAll()
 			require.NoError(t, err, block)
@@ -114,14 +89,10 @@ func TestDocumentedSQL(t *testing.T) {
 func TestPrivilegesToWrite(t *testing.T) {
 	t.Parallel()
 
-	url := pgtest.Migrated(t)
-	pool := pgtest.Pool(t, url)
-	role := newRole(t, pool)
-	_, err := pool.Exec(t.Context(), grants(t, role)[0])
-	require.NoError(t, err)
-	shop := as(t, url, role)
+	shop := connect(t, pgtest.Role(t, pgtest.Migrated(t), grants(t)[0]))
 
-	_, err = outbox.Insert(t.Context(), shop, outbox.Event{Type: "a", UserID: "42", Payload: `{}`}, outbox.Event{Type: "b", Payload: `1`})
+	_, err := outbox.Insert(t.Context(), shop, outbox.Event{Type: "a", UserID: "42", Payload: `{}`, Tenant: "acme"},
+		outbox.Event{Type: "b", Payload: `1`})
 	require.NoError(t, err)
 	var id uuid.UUID
 	require.NoError(t, shop.QueryRow(t.Context(), `SELECT outbox.emit('c', '{}')`).Scan(&id))
@@ -151,12 +122,8 @@ func TestPrivilegesToRead(t *testing.T) {
 	t.Parallel()
 
 	url := pgtest.Migrated(t)
-	pool := pgtest.Pool(t, url)
-	write(t, pool, sampleLog())
-	role := newRole(t, pool)
-	_, err := pool.Exec(t.Context(), `GRANT USAGE ON SCHEMA outbox TO `+role+`; `+grants(t, role)[1])
-	require.NoError(t, err)
-	shop := as(t, url, role)
+	write(t, pgtest.Pool(t, url), sampleLog())
+	shop := connect(t, pgtest.Role(t, url, `GRANT USAGE ON SCHEMA outbox TO %s`, grants(t)[1]))
 
 	log, err := outbox.Log(t.Context(), shop, outbox.Filter{UserID: "42"})
 	require.NoError(t, err)
@@ -174,8 +141,36 @@ func TestDocumentedGo(t *testing.T) {
 	squeeze := func(code string) string { return strings.Join(strings.Fields(code), " ") }
 	example, err := os.ReadFile("example_test.go")
 	require.NoError(t, err)
-	for _, block := range blocks(t, "go") {
+	for _, block := range blocks(t, "host-app.md", "go") {
 		_, body, _ := strings.Cut(block, "pgx.BeginFunc(") // the examples return what the documentation assigns
 		require.Contains(t, squeeze(string(example)), squeeze(body))
+	}
+}
+
+// A reader may try code of their own on the documented request: it verifies with the documented secret.
+func TestDocumentedRequest(t *testing.T) {
+	t.Parallel()
+
+	page, err := os.ReadFile("../docs/receiving.md")
+	require.NoError(t, err)
+	webhook, err := standardwebhooks.NewWebhook(regexp.MustCompile("whsec_[A-Za-z0-9+/=]{10,}").FindString(string(page)))
+	require.NoError(t, err)
+	text := blocks(t, "receiving.md", "http")[0]
+	_, body, found := strings.Cut(text, "\n\n")
+	require.True(t, found)
+	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(text + "\n\n")))
+	require.NoError(t, err)
+
+	require.NoError(t, webhook.VerifyIgnoringTimestamp([]byte(body), request.Header))
+	require.Contains(t, body, `{"id":"`+request.Header.Get("webhook-id")+`","type":"user.invited","timestamp":"`)
+}
+
+func TestDocumentedReceiversTable(t *testing.T) {
+	t.Parallel()
+
+	conn := connect(t, pgtest.Migrated(t))
+	for _, block := range blocks(t, "receiving.md", "sql") {
+		_, err := conn.PgConn().Exec(t.Context(), block).ReadAll()
+		require.NoError(t, err, block)
 	}
 }

@@ -224,22 +224,14 @@ func TestInsertSaysWhatIsMissing(t *testing.T) {
 
 	ctx := t.Context()
 	url := pgtest.Migrated(t)
-	pool := pgtest.Pool(t, url)
 	event := outbox.Event{Type: "a", Payload: `{}`}
-	role := "stranger_" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	_, err := pool.Exec(ctx, `CREATE ROLE `+role)
-	require.NoError(t, err)
-	t.Cleanup(func() { _, _ = pool.Exec(ctx, `DROP ROLE `+role) })
 
-	conn := connect(t, url)
-	_, err = conn.Exec(ctx, `SET ROLE `+role)
-	require.NoError(t, err)
-	_, err = outbox.Insert(ctx, conn, event)
+	_, err := outbox.Insert(ctx, connect(t, pgtest.Role(t, url)), event)
 	require.ErrorContains(t, err,
 		"insert events (the role needs GRANT USAGE ON SCHEMA outbox and GRANT INSERT ON outbox.events): ")
 	require.ErrorAs(t, err, new(*pgconn.PgError))
 
-	_, err = pool.Exec(ctx, `DROP SCHEMA outbox CASCADE`)
+	_, err = pgtest.Pool(t, url).Exec(ctx, `DROP SCHEMA outbox CASCADE`)
 	require.NoError(t, err)
 	for _, host := range hosts(t, url) {
 		_, err = host.insert(ctx, event)

@@ -40,7 +40,7 @@ func main() {
 		log.Fatal(err)
 	}
 
-	listener, err := net.Listen("tcp", cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:9000"))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", cmp.Or(os.Getenv("LISTEN"), "127.0.0.1:9000"))
 	if err != nil {
 		log.Fatal(err)
 	}
