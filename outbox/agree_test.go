@@ -92,15 +92,16 @@ func drawText(t *rapid.T, label string) string {
 
 // drawJSON is JSON text, or very nearly so.
 func drawJSON(t *rapid.T) string {
-	if rapid.Bool().Draw(t, "scrap") {
+	if rapid.IntRange(0, 2).Draw(t, "scrap") == 0 {
 		return rapid.StringMatching(
 			`([\[\]{},:" \t\n]|"a"|"\\u00[0-9a-g]0"|"\\[ntu"\\/x]"|-|0|1\.?|e5|\.5|E\+|null|true|fals|é|\x00|\x7f){0,6}`,
 		).Draw(t, "payload")
 	}
 	text, err := json.Marshal(drawValue(t, 3))
 	require.NoError(t, err)
-	if rapid.IntRange(0, 3).Draw(t, "damage") == 0 {
-		text[rapid.IntRange(0, len(text)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+	if rapid.Bool().Draw(t, "damage") {
+		damage := rapid.OneOf(rapid.SampledFrom([]byte("\x00\x1f\x7f\xc3\xff\"\\")), rapid.Byte())
+		text[rapid.IntRange(0, len(text)-1).Draw(t, "at")] = damage.Draw(t, "byte")
 	}
 	space := rapid.StringMatching(`[ \t\r\n]{0,3}`)
 	return space.Draw(t, "before") + string(text) + space.Draw(t, "after")

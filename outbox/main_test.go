@@ -110,6 +110,18 @@ func hosts(t *testing.T, url string) []host {
 		all = append(all, pgxHost("pgxpool.Pool "+mode.String(), lend[pgxDB](pool)))
 	}
 
+	config, err := pgx.ParseConfig(url)
+	require.NoError(t, err)
+	for name, value := range map[string]string{
+		"array_nulls": "off", "datestyle": "German", "timezone": "America/St_Johns",
+	} {
+		config.RuntimeParams[name] = value
+	}
+	unusual, err := pgx.ConnectConfig(ctx, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unusual.Close(context.Background()) })
+	all = append(all, pgxHost("pgx.Conn with unusual settings", lend[pgxDB](unusual)))
+
 	conn := connect(t, url)
 	all = append(all, pgxHost("pgx.Conn", lend[pgxDB](conn)),
 		pgxHost("pgx.Tx", func(f func(pgxDB) error) error {
