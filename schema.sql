@@ -119,7 +119,7 @@ CREATE TABLE IF NOT EXISTS outbox.events (
 
   CONSTRAINT events_pkey PRIMARY KEY (id),
   CONSTRAINT events_type_check CHECK (type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$'),
-  CONSTRAINT events_created_at_check CHECK (isfinite(created_at))
+  CONSTRAINT events_created_at_check CHECK (created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00')
 );
 COMMENT ON TABLE outbox.events IS
   'What happened. Host apps INSERT here, in the transaction that makes it true; once committed it is delivered to every matching subscription.';

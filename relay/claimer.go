@@ -218,7 +218,7 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held lease,
 		return
 	}
 	d.event.body = c.envelope(eventRow{
-		id: cl.EventID, typ: e.EventType, payload: []byte(*e.Payload), createdAt: e.EventCreatedAt,
+		id: cl.EventID, typ: e.EventType, payload: e.Payload, createdAt: e.EventCreatedAt,
 	})
 	d.event.size = int64(len(d.event.body)) + eventOverheadBytes
 	c.dispatch.hold(d.event, 1)

@@ -16,15 +16,30 @@ import (
 type relation struct {
 	schema, table string
 	column        map[string]int
-	columns       int
 }
 
-func newRelation(m *pglogrepl.RelationMessage) *relation {
-	r := &relation{schema: m.Namespace, table: m.RelationName, column: make(map[string]int), columns: len(m.Columns)}
+// wantedColumns are the columns of our tables that the stream must hold.
+var wantedColumns = map[string][]string{
+	"events":               {"id", "type", "tenant", "user_id", "payload", "created_at"},
+	"subscription_changes": {"id", "subscription_id", "subscription"},
+}
+
+// newRelation reads a description. One of ours that lacks a column is an error.
+func newRelation(m *pglogrepl.RelationMessage) (*relation, error) {
+	r := &relation{schema: m.Namespace, table: m.RelationName, column: make(map[string]int)}
 	for i, c := range m.Columns {
 		r.column[c.Name] = i
 	}
-	return r
+	if r.schema != "outbox" {
+		return r, nil
+	}
+	for _, name := range wantedColumns[r.table] {
+		if _, ok := r.column[name]; !ok {
+			return nil, fmt.Errorf("the stream holds no column %s of outbox.%s: restore the column, or drop the publication's column list",
+				name, r.table)
+		}
+	}
+	return r, nil
 }
 
 // tuple is a row whose values lie in the connection's read buffer: valid until the next message is read.
@@ -99,7 +114,7 @@ type eventRow struct {
 func decodeEvent(t *tuple) (eventRow, error) {
 	var row eventRow
 	var values [6][]byte
-	for i, column := range [...]string{"id", "type", "tenant", "user_id", "payload", "created_at"} {
+	for i, column := range wantedColumns["events"] {
 		v, err := t.get(column)
 		if err != nil {
 			return row, err

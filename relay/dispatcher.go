@@ -44,6 +44,7 @@ type dispatcher struct {
 	mu      sync.Mutex
 	lanes   map[uuid.UUID]*lane
 	waiting []*lane // Lanes with a queue that wait for the limit of all, first come first served.
+	queues  int // Lanes with something in their queue.
 	counted int
 	held    int64 // Bytes of bodies, without slow.
 	slow    int64 // Bytes of bodies in slow requests.
@@ -56,7 +57,7 @@ type dispatcher struct {
 func (p *dispatcher) lane(id uuid.UUID) *lane {
 	l := p.lanes[id]
 	if l == nil {
-		l = &lane{id: id, client: p.newClient(), window: firstWindow, finished: time.Now()}
+		l = &lane{id: id, client: p.newClient(), window: firstWindow, finished: time.Now(), queues: &p.queues}
 		p.lanes[id] = l
 	}
 	return l
@@ -108,6 +109,13 @@ func (p *dispatcher) overfull() bool {
 	defer p.mu.Unlock()
 	p.begging = p.held > streamBytes
 	return p.begging
+}
+
+// queued returns how many lanes have something in their queue.
+func (p *dispatcher) queued() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.queues
 }
 
 // offer puts a delivery from the stream on its way.

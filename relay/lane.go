@@ -35,6 +35,7 @@ type lane struct {
 
 	queue      []*delivery
 	queueBytes int64
+	queues     *int // How many lanes have something in their queue.
 
 	running      int // Requests in flight, spilled ones included.
 	runningBytes int64
@@ -64,11 +65,17 @@ func (l *lane) stale(now time.Time) bool {
 }
 
 func (l *lane) push(d *delivery) {
+	if len(l.queue) == 0 {
+		*l.queues++
+	}
 	l.queue = append(l.queue, d)
 	l.queueBytes += d.event.size
 }
 
 func (l *lane) pushFront(d *delivery) {
+	if len(l.queue) == 0 {
+		*l.queues++
+	}
 	l.queue = append(l.queue, nil)
 	copy(l.queue[1:], l.queue)
 	l.queue[0] = d
@@ -81,6 +88,7 @@ func (l *lane) pop() *delivery {
 	l.queue = l.queue[1:]
 	if len(l.queue) == 0 {
 		l.queue = nil
+		*l.queues--
 	}
 	l.queueBytes -= d.event.size
 	return d
@@ -89,6 +97,9 @@ func (l *lane) pop() *delivery {
 // takeQueue empties the queue and returns what was in it.
 func (l *lane) takeQueue() []*delivery {
 	q := l.queue
+	if len(q) > 0 {
+		*l.queues--
+	}
 	l.queue, l.queueBytes = nil, 0
 	return q
 }

@@ -18,12 +18,16 @@ import (
 )
 
 const (
+	// recordEvery is the least time between the beginnings of two batches that are not full: a statement and its commit
+	// cost as much as some dozen rows.
+	recordEvery = 10 * time.Millisecond
+
 	// recordBatch is how many records one statement writes: beyond some hundred, a row costs no less.
 	recordBatch = 500
 
 	// recordBacklog is how many records may wait: workers wait beyond it, and with them the tailer. After a crash, what
 	// waited is sent again, so it is kept near what is in flight.
-	recordBacklog = 1024
+	recordBacklog = 512
 
 	// recordTimeout bounds one round trip, so that a dead connection is found out.
 	recordTimeout = 30 * time.Second
@@ -120,7 +124,10 @@ func (r *recorder) idle() bool {
 // run writes until ctx ends. The caller sees to it that all is written by then.
 func (r *recorder) run(ctx context.Context) {
 	defer r.abandon()
+	var began time.Time
 	for {
+		r.gather(ctx, began)
+		began = time.Now()
 		batch := r.take()
 		if batch == nil {
 			select {
@@ -134,6 +141,16 @@ func (r *recorder) run(ctx context.Context) {
 			return
 		}
 		r.settle(batch)
+	}
+}
+
+// gather waits a little when the last batch began just now and few entries have come since.
+func (r *recorder) gather(ctx context.Context, began time.Time) {
+	r.mu.Lock()
+	n := len(r.entries)
+	r.mu.Unlock()
+	if wait := recordEvery - time.Since(began); wait > 0 && n > 0 && n < recordBatch {
+		sleep(ctx, wait)
 	}
 }
 
@@ -355,3 +372,4 @@ func (r *recorder) settle(batch []entry) {
 	r.writing = 0
 	r.mu.Unlock()
 }
+

@@ -316,23 +316,49 @@ func ifRunning(ctx context.Context, err error) error {
 	return err
 }
 
-// open opens the pool. It does not connect yet.
+// open connects to the database and opens the pool.
 func (r *Relay) open(ctx context.Context) error {
 	cfg, err := pgxpool.ParseConfig(r.cfg.Database.URL)
 	if err != nil {
 		return &ConfigError{Fault: "database.url cannot be read: " + explain(err), Mend: "write postgres://user:password@host:5432/database"}
 	}
-	// Prepared statements do not survive a transaction pooler; described ones, kept by us, do.
-	cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	cfg.ConnConfig.DialFunc = dialPostgres
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "relay"
 	}
-	cfg.MaxConns = max(cfg.MaxConns, 6) // Recorder, claimer, janitor, checkpoints, look-ahead, lookups.
-	r.database = cfg.ConnConfig.Database
-	if r.db, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
-		return fmt.Errorf("open the database: %w", err)
+	return r.retryStart(ctx, func(ctx context.Context) error {
+		pooled, err := r.lookAtServer(ctx, cfg.ConnConfig)
+		if err != nil {
+			return err
+		}
+		if pooled && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+			// A transaction pooler forgets prepared statements; descriptions kept here do as well.
+			cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+		}
+		cfg.MaxConns = max(cfg.MaxConns, poolSize)
+		if r.db, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+			return fmt.Errorf("open the database: %w", err)
+		}
+		return nil
+	})
+}
+
+// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead and look-ups.
+const poolSize = 6
+
+// lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own.
+func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return false, fmt.Errorf("connect to the database: %w", err)
 	}
-	return nil
+	defer func() { _ = conn.Close(ctx) }() // Nothing is lost with it.
+	var pid uint32
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), current_database()", pgx.QueryExecModeSimpleProtocol).Scan(&pid, &r.database)
+	if err != nil {
+		return false, fmt.Errorf("connect to the database: %w", err)
+	}
+	return pid != conn.PgConn().PID(), nil
 }
 
 // retryStart tries to set up until it is done, can't be done, or patience ends.

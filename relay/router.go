@@ -65,10 +65,8 @@ func (r *router) event(ctx context.Context, tx *transaction, row eventRow) error
 	if len(r.matched) == 0 {
 		return nil
 	}
-	for r.dispatch.overfull() || r.record.backlogged() {
-		if err := r.pause(ctx, time.Second); err != nil {
-			return err
-		}
+	if err := r.awaitRoom(ctx); err != nil {
+		return err
 	}
 	e := &event{
 		id: row.id, webhookID: row.id.String(), typ: row.typ, tenant: row.tenant, userID: row.userID,
@@ -93,6 +91,21 @@ func (r *router) event(ctx context.Context, tx *transaction, row eventRow) error
 		return r.lookUp(ctx)
 	}
 	return nil
+}
+
+// awaitRoom waits while too much is held in memory or waits to be recorded.
+func (r *router) awaitRoom(ctx context.Context) error {
+	for {
+		wait := time.Second // The dispatcher says when there is room.
+		if r.record.backlogged() {
+			wait = recordEvery // The recorder does not.
+		} else if !r.dispatch.overfull() {
+			return nil
+		}
+		if err := r.pause(ctx, wait); err != nil {
+			return err
+		}
+	}
 }
 
 // lookUp sends on those of the gathered deliveries that do not stand in the database already.
@@ -165,8 +178,8 @@ func (r *router) forward(ctx context.Context, d *delivery) error {
 
 // mayWait says how long a full but moving lane may hold the tailer up.
 func (r *router) mayWait() time.Duration {
-	if r.subscriptions.active < 2 {
-		return time.Second // Nobody else waits. Asked again and again.
+	if r.dispatch.queued() >= r.subscriptions.active {
+		return time.Second // All have enough to do. Asked again and again.
 	}
 	if now := time.Now(); now.Sub(r.patienceFrom) >= time.Second {
 		r.patienceFrom, r.patienceLeft = now, patience

@@ -117,7 +117,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
 		conn: conn, log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
-		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed,
+		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
 		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
 	}
 	t.persisted.Store(uint64(ready.confirmed))
@@ -142,6 +142,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	group.Go(func() error { return r.lookAhead(groupCtx, route) })
 	group.Go(func() error { return r.watchPublication(groupCtx, ready.state.PublicationOID) })
 	err = group.Wait()
+	r.confirmedEver = max(r.confirmedEver, t.sent)
 	if intake.Err() != nil {
 		return r.endStream(t)
 	}

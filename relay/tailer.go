@@ -23,6 +23,11 @@ const (
 	// down asks tens of thousands of times a second.
 	replyEvery = 10 * time.Millisecond
 
+	// askAfter is how long the server may be silent before it is asked to say something, and deadAfter before the
+	// connection counts as dead: a half-open one would be waited on for ever.
+	askAfter  = 10 * time.Second
+	deadAfter = 30 * time.Second
+
 	// readFor is how long a read may wait before the tailer looks around.
 	readFor = 100 * time.Millisecond
 
@@ -49,6 +54,7 @@ type tailer struct {
 	safe      atomic.Uint64 // What could be confirmed now, for whoever persists it.
 	sent      pglogrepl.LSN
 	sentAt    time.Time
+	heardAt   time.Time // When the server was last heard of, or could not be.
 	unknown   map[byte]bool
 }
 
@@ -85,10 +91,11 @@ func (t *tailer) readSome(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the stream: %w", err)
 		}
+		t.heardAt = time.Now()
 		if err := t.handle(ctx, msg); err != nil {
 			return err
 		}
-		if ctx.Err() != nil || time.Since(t.sentAt) > statusEvery {
+		if ctx.Err() != nil || t.heardAt.Sub(t.sentAt) > statusEvery {
 			return nil
 		}
 	}
@@ -167,7 +174,11 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		if err := m.Decode(wal[1:]); err != nil {
 			return fmt.Errorf("read a table's description: %w", err)
 		}
-		t.relations[m.RelationID] = newRelation(&m)
+		rel, err := newRelation(&m)
+		if err != nil {
+			return err // Not passed over: its rows would be lost.
+		}
+		t.relations[m.RelationID] = rel
 	default:
 		t.ignore(wal[0])
 	}
@@ -242,6 +253,9 @@ func (t *tailer) speak(asked bool) error {
 	if confirm > t.sent && !asked && quiet < replyEvery {
 		return nil
 	}
+	if now.Sub(t.heardAt) > deadAfter {
+		return errors.New("the server has gone silent")
+	}
 	return t.send(confirm, now)
 }
 
@@ -249,6 +263,7 @@ func (t *tailer) speak(asked bool) error {
 func (t *tailer) send(position pglogrepl.LSN, now time.Time) error {
 	err := pglogrepl.SendStandbyStatusUpdate(context.Background(), t.conn, pglogrepl.StandbyStatusUpdate{
 		WALWritePosition: position, WALFlushPosition: position, WALApplyPosition: position, ClientTime: now,
+		ReplyRequested: now.Sub(t.heardAt) > askAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("confirm a position: %w", err)
@@ -267,7 +282,8 @@ func (t *tailer) pause(ctx context.Context, d time.Duration) error {
 	case <-t.room:
 	case <-timer.C:
 	}
-	if time.Since(t.sentAt) < statusEvery/2 {
+	t.heardAt = time.Now() // We did not listen.
+	if t.heardAt.Sub(t.sentAt) < statusEvery/2 {
 		return nil
 	}
 	return t.speak(false)

@@ -124,9 +124,8 @@ func (p *dispatcher) roomFor(id uuid.UUID) int {
 		return 0
 	}
 	room := min(l.window, p.laneLimit) - l.running
-	if room <= 0 && !l.stale(time.Now()) {
-		// Busy with the stream, but moving: some go before what waits in its queue.
-		room = max(1, l.window/4) - len(l.queue)/laneQueueLength
+	if room <= 0 && !l.stale(time.Now()) && len(l.queue) <= laneQueueLength {
+		room = max(1, l.window/4) // Busy with the stream, but moving: some go before what waits in its queue.
 	}
 	free := max(p.limit-p.counted, guaranteedInFlight-l.counted)
 	return max(0, min(room, free))

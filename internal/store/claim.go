@@ -50,7 +50,7 @@ var claimSQL = query("claim")
 // Claim takes up due deliveries: at most limits[i] of subscriptions[i], the longest due first. Nobody else takes them
 // up before the lease has run out.
 func Claim(ctx context.Context, db DB, subscriptions []uuid.UUID, limits []int32, token uuid.UUID, lease time.Duration) ([]Claimed, error) {
-	rows, err := db.Query(ctx, claimSQL, subscriptions, limits, token, lease.Microseconds())
+	rows, err := db.Query(ctx, claimSQL, uuidsOf(subscriptions), limits, token, lease.Microseconds())
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
@@ -70,7 +70,7 @@ type Errand struct {
 	UserID          *string
 	URL             string // Of the last attempt.
 	HasEvent        bool   // false: the event was removed.
-	Payload         *string
+	Payload         []byte
 	HasSubscription bool    // false: it was removed or switched off.
 	Subscription    *string // The row as JSON, as it is now.
 }
@@ -79,7 +79,7 @@ var fetchSQL = query("fetch_claimed")
 
 // FetchClaimed returns the errands of claimed deliveries, in no order; those whose lease is no longer held are left out.
 func FetchClaimed(ctx context.Context, db DB, ids []uuid.UUID, token uuid.UUID) ([]Errand, error) {
-	rows, err := db.Query(ctx, fetchSQL, ids, token)
+	rows, err := db.Query(ctx, fetchSQL, uuidsOf(ids), token)
 	if err != nil {
 		return nil, fmt.Errorf("fetch claimed deliveries: %w", err)
 	}
@@ -94,7 +94,7 @@ var releaseSQL = query("release")
 
 // Release gives claimed deliveries back unsent.
 func Release(ctx context.Context, db DB, ids []uuid.UUID, token uuid.UUID) error {
-	if _, err := db.Exec(ctx, releaseSQL, ids, token); err != nil {
+	if _, err := db.Exec(ctx, releaseSQL, uuidsOf(ids), token); err != nil {
 		return fmt.Errorf("release deliveries: %w", err)
 	}
 	return nil
@@ -107,7 +107,7 @@ var (
 
 // CancelDue cancels what is due for those of the subscriptions that were removed or switched off.
 func CancelDue(ctx context.Context, db DB, subscriptions []uuid.UUID) error {
-	if _, err := db.Exec(ctx, cancelDueSQL, subscriptions); err != nil {
+	if _, err := db.Exec(ctx, cancelDueSQL, uuidsOf(subscriptions)); err != nil {
 		return fmt.Errorf("cancel deliveries: %w", err)
 	}
 	return nil

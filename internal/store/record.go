@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 // Record says what became of one delivery.
@@ -37,13 +38,13 @@ type Attempt struct {
 
 // Batch gathers records for one statement. The zero value is ready; Reset empties it for use again.
 type Batch struct {
-	ids, events, subscriptions []uuid.UUID
+	ids, events, subscriptions uuids
 	created                    []time.Time
 	types, tenants             []string
 	users                      []*string
 	urls, statuses             []string
 	attempts                   []int32
-	leases                     []uuid.UUID
+	leases                     uuids
 	endedAgo, dueIn, durations []*int64
 	codes                      []*int32
 	classes, errors, bodies    []*string
@@ -54,9 +55,9 @@ func (b *Batch) Len() int { return len(b.ids) }
 
 // Add appends a record. A batch must not hold two of the same delivery.
 func (b *Batch) Add(r *Record) {
-	b.ids = append(b.ids, r.ID)
-	b.events = append(b.events, r.EventID)
-	b.subscriptions = append(b.subscriptions, r.SubscriptionID)
+	b.ids.add(r.ID)
+	b.events.add(r.EventID)
+	b.subscriptions.add(r.SubscriptionID)
 	b.created = append(b.created, r.EventCreatedAt)
 	b.types = append(b.types, r.EventType)
 	b.tenants = append(b.tenants, r.Tenant)
@@ -64,7 +65,7 @@ func (b *Batch) Add(r *Record) {
 	b.urls = append(b.urls, r.URL)
 	b.statuses = append(b.statuses, r.Status)
 	b.attempts = append(b.attempts, int32(r.Attempts))
-	b.leases = append(b.leases, r.Lease)
+	b.leases.add(r.Lease)
 	b.dueIn = append(b.dueIn, microseconds(r.DueIn))
 
 	a := r.Attempt
@@ -83,6 +84,22 @@ func (b *Batch) Add(r *Record) {
 	b.classes = append(b.classes, orNull(a.ErrorClass))
 	b.errors = append(b.errors, orNull(a.Error))
 	b.bodies = append(b.bodies, orNull(a.ResponseBody))
+}
+
+// uuids is a uuid[] that pgx encodes without reflection: with []uuid.UUID that was a seventh of the relay's CPU.
+type uuids pgtype.FlatArray[pgtype.UUID]
+
+func (u *uuids) add(id uuid.UUID) { *u = append(*u, pgtype.UUID{Bytes: id, Valid: true}) }
+
+// array returns what pgx takes.
+func (u uuids) array() pgtype.FlatArray[pgtype.UUID] { return pgtype.FlatArray[pgtype.UUID](u) }
+
+func uuidsOf(ids []uuid.UUID) pgtype.FlatArray[pgtype.UUID] {
+	u := make(uuids, 0, len(ids))
+	for _, id := range ids {
+		u.add(id)
+	}
+	return u.array()
 }
 
 // Reset empties the batch and lets go of what it held.
@@ -105,8 +122,8 @@ var recordSQL = query("record")
 
 // SaveRecords writes a batch in one round trip, all of it or nothing.
 func SaveRecords(ctx context.Context, db DB, b *Batch) error {
-	_, err := db.Exec(ctx, recordSQL, b.ids, b.events, b.subscriptions, b.created, b.types, b.tenants, b.users, b.urls,
-		b.statuses, b.attempts, b.leases, b.endedAgo, b.dueIn, b.durations, b.codes, b.classes, b.errors, b.bodies)
+	_, err := db.Exec(ctx, recordSQL, b.ids.array(), b.events.array(), b.subscriptions.array(), b.created, b.types, b.tenants, b.users, b.urls,
+		b.statuses, b.attempts, b.leases.array(), b.endedAgo, b.dueIn, b.durations, b.codes, b.classes, b.errors, b.bodies)
 	if err != nil {
 		return fmt.Errorf("record deliveries: %w", err)
 	}
@@ -118,17 +135,17 @@ var recordedSQL = query("recorded")
 // Recorded returns which of these deliveries stand in the database already.
 func Recorded(ctx context.Context, db DB, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
 	found := make(map[uuid.UUID]struct{})
-	rows, err := db.Query(ctx, recordedSQL, ids)
+	rows, err := db.Query(ctx, recordedSQL, uuidsOf(ids))
 	if err != nil {
 		return nil, fmt.Errorf("look up deliveries: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id uuid.UUID
+		var id pgtype.UUID
 		if err := rows.Scan(&id); err != nil {
 			return nil, fmt.Errorf("look up deliveries: %w", err)
 		}
-		found[id] = struct{}{}
+		found[id.Bytes] = struct{}{}
 	}
 	if err := rows.Err(); err != nil {
 		return nil, fmt.Errorf("look up deliveries: %w", err)

@@ -33,7 +33,7 @@ func OldEvents(ctx context.Context, db DB, age time.Duration, limit int) ([]uuid
 
 // DeleteEvents removes those of the events that have no unfinished delivery and returns how many.
 func DeleteEvents(ctx context.Context, db DB, ids []uuid.UUID) (int64, error) {
-	tag, err := db.Exec(ctx, deleteEventsSQL, ids)
+	tag, err := db.Exec(ctx, deleteEventsSQL, uuidsOf(ids))
 	if err != nil {
 		return 0, fmt.Errorf("remove old events: %w", err)
 	}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// program is what the commands share.
+type program struct {
+	configPath     string // Empty: relay.yaml in the current folder, where there is one.
+	stdout, stderr io.Writer
+	started        bool // A command has begun: what comes now is no mistake in its flags.
+}
+
+// execute runs one command line and returns the exit code.
+func execute(args []string, stdout, stderr io.Writer) int {
+	p := &program{stdout: stdout, stderr: stderr}
+	root := newRootCommand(p)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+
+	ctx, stop := untilSignal(stderr)
+	defer stop()
+	err := root.ExecuteContext(ctx)
+	if err != nil && !p.started {
+		err = usageError{err}
+	}
+	return p.report(err)
+}
+
+func newRootCommand(p *program) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "relay",
+		Short: "Deliver what is committed to outbox.events as webhooks",
+		Long: "relay tails Postgres logical replication of outbox.events and POSTs each event to every URL subscribed to it.\n" +
+			"Committed means delivered or accounted for; rolled back means never seen.",
+		Example: "  relay init\n" +
+			"  relay subscriptions add --name crm --url https://crm.example.com/hooks --event-types 'user.*'\n" +
+			"  relay run",
+		Args:              noSuchCommand,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRun:  func(*cobra.Command, []string) { p.started = true },
+	}
+	root.PersistentFlags().StringVar(&p.configPath, "config", "",
+		"settings `file` (default: relay.yaml in the current folder, where there is one)")
+	root.AddCommand(
+		newRunCommand(p),
+		newInitCommand(p),
+		newCheckCommand(p),
+		newTestCommand(p),
+		newLogCommand(p),
+		newShowCommand(p),
+		newReplayCommand(p),
+		newSubscriptionsCommand(p),
+		newDocsCommand(p),
+		newVersionCommand(p),
+	)
+	return root
+}
+
+// noSuchCommand is the Args of commands that only hold others: cobra would answer a misspelt one with help and success.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	said := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	cmd.SuggestionsMinimumDistance = 2 // Letters that may be wrong; cobra's own default, which it sets too late for this.
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		said += "; did you mean " + strings.Join(near, " or ") + "?"
+	} else {
+		said += "; see " + cmd.CommandPath() + " --help"
+	}
+	return errors.New(said)
+}
+
+// untilSignal returns a context that the first SIGTERM or SIGINT ends. The second ends the process, with exit code 1.
+func untilSignal(stderr io.Writer) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	go func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-ctx.Done():
+			return
+		}
+		<-signals
+		_, _ = fmt.Fprintln(stderr, "relay: ended at once by a second signal")
+		os.Exit(exitFailed)
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		cancel()
+	}
+}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/outboxrelay/relay/config"
+	"github.com/outboxrelay/relay/internal/check"
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+// connectTimeout is how long a command waits for the database: long enough for a slow network, short enough for a person.
+const connectTimeout = 10 * time.Second
+
+// settings reads relay.yaml and the environment.
+func (p *program) settings() (*config.Config, error) {
+	cfg, err := config.Load(p.configPath)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return cfg, nil
+}
+
+// open reads the settings and connects to the database. The caller closes the pool.
+func (p *program) open(ctx context.Context) (*config.Config, *pgxpool.Pool, error) {
+	cfg, err := p.settings()
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := store.Open(ctx, cfg.Database.URL)
+	if err != nil {
+		return nil, nil, usagef("database.url: %w", err)
+	}
+	ping, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	if err := db.Ping(ping); err != nil {
+		db.Close()
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		what, mend := check.ExplainConnect(err, "database.url")
+		return nil, nil, fmt.Errorf("cannot connect to the database: %s; %s", what, mend)
+	}
+	return cfg, db, nil
+}

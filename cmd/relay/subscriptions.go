@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/outboxrelay/relay/internal/store"
+	"github.com/outboxrelay/relay/outbox"
+)
+
+func newSubscriptionsCommand(p *program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "subscriptions",
+		Aliases: []string{"subscription", "subs"},
+		Short:   "Show and change who receives which events",
+		Long: "Show and change who receives which events. A change takes effect at once, in commit order with the events;\n" +
+			"the running relay needs no restart. Plain SQL on outbox.subscriptions does the same.",
+		Args: noSuchCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(
+		newSubscriptionsListCommand(p),
+		newSubscriptionsAddCommand(p),
+		newSubscriptionsRemoveCommand(p),
+		newSubscriptionsSwitchCommand(p, true),
+		newSubscriptionsSwitchCommand(p, false),
+		newSubscriptionsRotateCommand(p),
+	)
+	return cmd
+}
+
+func newSubscriptionsListCommand(p *program) *cobra.Command {
+	var tenant string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "List the subscriptions, without their secrets",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return p.listSubscriptions(cmd.Context(), tenant, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&tenant, "tenant", "", "only those of this `tenant`")
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (p *program) listSubscriptions(ctx context.Context, tenant string, asJSON bool) error {
+	_, db, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	all, err := store.ListSubscriptions(ctx, db, tenant)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		out := newEncoder(p.stdout)
+		for _, s := range all {
+			if err := out.Encode(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(all) == 0 {
+		_, err := fmt.Fprintln(p.stdout, "Nobody is subscribed yet: `relay subscriptions add --url https://example.com/hooks --event-types '*'`.")
+		return err
+	}
+	return subscriptionTable(all, tenant != "").write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout))
+}
+
+func subscriptionTable(all []outbox.Subscription, oneTenant bool) *table {
+	list := &table{columns: []column{
+		{title: "NAME", min: 8},
+		{title: "TENANT", min: 8, leaving: 2},
+		{title: "URL", min: 18},
+		{title: "EVENT TYPES", min: 12, leaving: 1},
+		{title: "STATE", min: 6},
+		{title: "ID"},
+	}}
+	for _, s := range all {
+		tenant := s.Tenant
+		if oneTenant || tenant == "default" {
+			tenant = ""
+		}
+		state := cell{text: "active", color: green}
+		if !s.Active {
+			state = cell{text: "off", color: yellow}
+			if s.DisabledReason != nil {
+				state.text += ": " + *s.DisabledReason
+			}
+		}
+		list.add(cell{text: deref(s.Name)}, cell{text: tenant}, cell{text: s.URL},
+			cell{text: strings.Join(s.EventTypes, ", ")}, state, cell{text: s.ID.String()})
+	}
+	return list
+}
+
+// whichSubscription finds the one subscription that a person means by a name, an id or a URL.
+func whichSubscription(ctx context.Context, db *pgxpool.Pool, which, tenant string) (*outbox.Subscription, error) {
+	found, err := store.FindSubscriptions(ctx, db, which, tenant)
+	if err != nil {
+		return nil, err
+	}
+	switch len(found) {
+	case 0:
+		return nil, fmt.Errorf("no subscription %q%s; `relay subscriptions list` shows those there are", which, inTenant(tenant))
+	case 1:
+		return &found[0], nil
+	}
+	var candidates []string
+	for _, s := range found {
+		candidates = append(candidates, fmt.Sprintf("%s (tenant %s, id %s)", s, s.Tenant, s.ID))
+	}
+	return nil, usagef("%q fits several subscriptions: %s; give --tenant or the id", which, strings.Join(candidates, ", "))
+}
+
+func inTenant(tenant string) string {
+	if tenant == "" {
+		return ""
+	}
+	return fmt.Sprintf(" in tenant %q", tenant)
+}
+
+func tenantFlag(cmd *cobra.Command, tenant *string) {
+	cmd.Flags().StringVar(tenant, "tenant", "", "the `tenant` whose subscription is meant, where several have the name")
+}

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// color is an SGR parameter of the terminal; zero: none.
+type color string
+
+const (
+	noColor color = ""
+	red     color = "31"
+	green   color = "32"
+	yellow  color = "33"
+	faint   color = "2"
+)
+
+func (c color) paint(s string) string {
+	if c == noColor {
+		return s
+	}
+	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
+}
+
+// column is a column of a table.
+type column struct {
+	title   string
+	min     int // How narrow it may get on a terminal; 0: it is never shortened.
+	leaving int // On a terminal too narrow for all: 1 leaves first, then 2, …; 0 stays.
+	right   bool
+}
+
+type cell struct {
+	text  string
+	color color
+}
+
+// table prints rows in aligned columns, fitted to the terminal. Columns in which every cell is empty are left out.
+type table struct {
+	columns []column
+	rows    [][]cell
+}
+
+func (t *table) add(cells ...cell) {
+	for i := range cells {
+		cells[i].text = printable(cells[i].text)
+	}
+	t.rows = append(t.rows, cells)
+}
+
+const columnGap = 2
+
+// write prints the table to a terminal of that width; 0: no terminal, so nothing is shortened.
+func (t *table) write(w io.Writer, width int, colored bool) error {
+	widths := t.widths()
+	if width > 0 {
+		t.fit(widths, width)
+	}
+	var b strings.Builder
+	header := make([]cell, len(t.columns))
+	for i, c := range t.columns {
+		header[i] = cell{text: c.title, color: faint}
+	}
+	t.line(&b, header, widths, colored)
+	for _, row := range t.rows {
+		t.line(&b, row, widths, colored)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// widths returns how wide each column wants to be; 0: it is empty.
+func (t *table) widths() []int {
+	widths := make([]int, len(t.columns))
+	for _, row := range t.rows {
+		for i, c := range row {
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
+	}
+	for i := range widths {
+		if widths[i] > 0 {
+			widths[i] = max(widths[i], utf8.RuneCountInString(t.columns[i].title))
+		}
+	}
+	return widths
+}
+
+// fit shortens the widest columns that may be, and lets columns leave, until the width is enough or nothing is left to do.
+func (t *table) fit(widths []int, width int) {
+	for leaving := 1; ; leaving++ {
+		for total(widths) > width {
+			widest := -1
+			for i, c := range t.columns {
+				if c.min > 0 && widths[i] > c.min && (widest < 0 || widths[i] > widths[widest]) {
+					widest = i
+				}
+			}
+			if widest < 0 {
+				break
+			}
+			widths[widest]--
+		}
+		if total(widths) <= width {
+			return
+		}
+		left := false
+		for i, c := range t.columns {
+			if c.leaving == leaving {
+				widths[i], left = 0, true
+			}
+		}
+		if !left {
+			return
+		}
+		natural := t.widths() // What is left may have the room.
+		for i := range widths {
+			if widths[i] > 0 {
+				widths[i] = natural[i]
+			}
+		}
+	}
+}
+
+func total(widths []int) int {
+	sum := 0
+	for _, w := range widths {
+		if w > 0 {
+			sum += w + columnGap
+		}
+	}
+	return sum - columnGap
+}
+
+func (t *table) line(b *strings.Builder, row []cell, widths []int, colored bool) {
+	pad := 0
+	for i, c := range row {
+		if widths[i] == 0 {
+			continue
+		}
+		text := shorten(c.text, widths[i])
+		space := widths[i] - utf8.RuneCountInString(text)
+		if t.columns[i].right {
+			pad, space = pad+space, 0
+		}
+		if text == "" {
+			pad += space + columnGap
+			continue
+		}
+		b.WriteString(strings.Repeat(" ", pad))
+		if colored {
+			text = c.color.paint(text)
+		}
+		b.WriteString(text)
+		pad = space + columnGap
+	}
+	b.WriteByte('\n')
+}
+
+func shorten(s string, width int) string {
+	if utf8.RuneCountInString(s) <= width {
+		return s
+	}
+	runes := []rune(s)
+	return string(runes[:width-1]) + "…"
+}

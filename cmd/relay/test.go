@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/outboxrelay/relay/config"
+	"github.com/outboxrelay/relay/internal/store"
+	"github.com/outboxrelay/relay/outbox"
+	"github.com/outboxrelay/relay/relay"
+)
+
+// ping is what a test sends where relay.yaml documents no event type.
+var ping = config.EventType{Type: "ping", Sample: `{"message": "This is a test event from relay."}`}
+
+func newTestCommand(p *program) *cobra.Command {
+	var eventType, tenant string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "test NAME|ID|URL",
+		Short: "Send a sample event to one URL and say what it answers",
+		Long: "Send the sample payload of an event type to one subscription or URL, once, and print the response code and the time\n" +
+			"taken. Nothing is logged, and no relay needs to run. The exit code is 0 only where it was accepted.\n" +
+			"A URL that is subscribed is sent that subscription's signature and headers; any other, a signature with a random secret.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.test(cmd.Context(), args[0], tenant, eventType, asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&eventType, "type", "", "the event `type` whose sample is sent (default: the first of relay.yaml that fits)")
+	tenantFlag(cmd, &tenant)
+	jsonFlag(cmd, &asJSON)
+	return cmd
+}
+
+func (p *program) test(ctx context.Context, which, tenant, eventType string, asJSON bool) error {
+	cfg, db, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	s, err := testReceiver(ctx, db, which, tenant)
+	if err != nil {
+		return err
+	}
+	sample, err := chooseSample(cfg.EventTypes, eventType, s)
+	if err != nil {
+		return err
+	}
+	engine, err := relay.New(cfg, relay.Options{Version: thisBuild().Version})
+	if err != nil {
+		return usageError{err}
+	}
+	target, err := newTarget(s)
+	if err != nil {
+		return usagef("%q cannot be sent to: %w", s, err)
+	}
+	o := engine.Test(ctx, target, sample.Type, []byte(sample.Sample))
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	t := newTested(s, sample.Type, o, engine.Accepts(o))
+	if asJSON {
+		err = newEncoder(p.stdout).Encode(t)
+	} else {
+		p.printTested(s, t)
+	}
+	if err == nil && !t.Accepted {
+		err = errSaid
+	}
+	return err
+}
+
+// testReceiver finds the subscription that is meant. A URL that nobody has subscribed is one for this once.
+func testReceiver(ctx context.Context, db *pgxpool.Pool, which, tenant string) (*outbox.Subscription, error) {
+	if strings.Contains(which, "://") {
+		found, err := store.FindSubscriptions(ctx, db, which, tenant)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			return &outbox.Subscription{URL: which, EventTypes: []string{"*"}, Secret: randomSecret(), Active: true, Name: &which}, nil
+		}
+	}
+	return whichSubscription(ctx, db, which, tenant)
+}
+
+// randomSecret makes one of 32 bytes, as the database does.
+func randomSecret() string {
+	key := make([]byte, 32)
+	_, _ = rand.Read(key) // Never fails.
+	return "whsec_" + base64.StdEncoding.EncodeToString(key)
+}
+
+func newTarget(s *outbox.Subscription) (*relay.Target, error) {
+	previous := deref(s.PreviousSecret)
+	if s.PreviousSecretExpiresAt != nil && time.Now().After(*s.PreviousSecretExpiresAt) {
+		previous = ""
+	}
+	return relay.NewTarget(s.URL, s.Secret, previous, s.Headers)
+}
+
+// chooseSample returns the event type asked for; without one, the first that the subscription takes.
+func chooseSample(catalogue []config.EventType, eventType string, s *outbox.Subscription) (config.EventType, error) {
+	if len(catalogue) == 0 {
+		chosen := ping
+		if eventType != "" {
+			chosen.Type = eventType
+		}
+		return chosen, nil
+	}
+	var types []string
+	for _, t := range catalogue {
+		if t.Type == eventType || eventType == "" && matches(s.EventTypes, t.Type) {
+			return t, nil
+		}
+		types = append(types, t.Type)
+	}
+	if eventType == "" {
+		return config.EventType{}, usagef("%s takes none of the event types of relay.yaml: choose one with --type (%s)",
+			s, strings.Join(types, ", "))
+	}
+	return config.EventType{}, usagef("--type %q: relay.yaml has no such event type; it has %s", eventType, strings.Join(types, ", "))
+}
+
+// matches says whether one of the patterns takes an event type.
+func matches(patterns []string, eventType string) bool {
+	for _, p := range patterns {
+		name, under := strings.CutSuffix(p, "*")
+		if p == eventType || under && strings.HasPrefix(eventType, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// tested is the outcome of a test, as JSON.
+type tested struct {
+	Subscription *string `json:"subscription_id"`
+	URL          string  `json:"url"`
+	EventType    string  `json:"event_type"`
+	Accepted     bool    `json:"accepted"`
+	ResponseCode *int    `json:"response_code"`
+	DurationMS   int64   `json:"duration_ms"`
+	ErrorClass   *string `json:"error_class"`
+	Error        *string `json:"error"`
+	ResponseBody string  `json:"response_body"`
+}
+
+func newTested(s *outbox.Subscription, eventType string, o relay.Outcome, accepted bool) tested {
+	t := tested{
+		URL: s.URL, EventType: eventType, Accepted: accepted,
+		DurationMS: o.EndedAt.Sub(o.StartedAt).Milliseconds(), ResponseBody: o.ResponseBody,
+	}
+	if !s.CreatedAt.IsZero() {
+		id := s.ID.String()
+		t.Subscription = &id
+	}
+	if o.Answered() {
+		t.ResponseCode = &o.Code
+	} else {
+		class := string(o.Class)
+		t.ErrorClass, t.Error = &class, &o.Error
+	}
+	return t
+}
+
+func (p *program) printTested(s *outbox.Subscription, t tested) {
+	_, _ = fmt.Fprintf(p.stdout, "POST %s (%s)\n", printable(t.URL), t.EventType)
+	took := formatDuration(time.Duration(t.DurationMS) * time.Millisecond)
+	switch {
+	case t.ResponseCode == nil:
+		_, _ = fmt.Fprintf(p.stdout, "not reached: %s: %s, after %s\n", *t.ErrorClass, printable(*t.Error), took)
+	case t.Accepted:
+		_, _ = fmt.Fprintf(p.stdout, "accepted: %s in %s\n", formatCode(*t.ResponseCode), took)
+	default:
+		_, _ = fmt.Fprintf(p.stdout, "not accepted: %s in %s\n", formatCode(*t.ResponseCode), took)
+	}
+	if t.ResponseBody != "" {
+		_, _ = fmt.Fprintln(p.stdout)
+		block(p.stdout, "  ", t.ResponseBody)
+	}
+	if !s.Active {
+		_, _ = fmt.Fprintf(p.stderr, "relay: warning: %s is switched off: it receives no events\n", printable(s.String()))
+	}
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+func jsonFlag(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "print JSON, one object a line")
+}
+
+// newEncoder writes JSON for programs: as it is, without the escapes that HTML would need.
+func newEncoder(w io.Writer) *json.Encoder {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc
+}
+
+// printable makes text safe for a terminal: what receivers answered and apps wrote may hold control sequences.
+func printable(s string) string {
+	clean := func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }
+	if strings.IndexFunc(s, clean) < 0 {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if clean(r) && r != unicode.ReplacementChar {
+			quoted := strconv.QuoteRune(r)
+			b.WriteString(quoted[1 : len(quoted)-1])
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+// block prints text of several lines, each indented and safe for a terminal.
+func block(w io.Writer, indent, text string) {
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		_, _ = fmt.Fprintln(w, strings.TrimRight(indent+printable(strings.ReplaceAll(line, "\t", "    ")), " "))
+	}
+}
+
+// field is one line of a description: a name and what it is.
+type field struct{ name, value string }
+
+// printFields prints fields that have a value, aligned.
+func printFields(w io.Writer, fields []field) {
+	widest := 0
+	for _, f := range fields {
+		if f.value != "" {
+			widest = max(widest, len(f.name))
+		}
+	}
+	for _, f := range fields {
+		if f.value != "" {
+			_, _ = fmt.Fprintf(w, "%-*s  %s\n", widest, f.name, printable(f.value))
+		}
+	}
+}
+
+const (
+	shortTime = "2006-01-02 15:04:05"        // In tables.
+	longTime  = "2006-01-02 15:04:05 -07:00" // Where there is room.
+)
+
+func formatTime(layout string, t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.Local().Format(layout)
+}
+
+// formatDuration prints milliseconds up to a second, then seconds.
+func formatDuration(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+// formatCode prints a status code with its name: 410 Gone.
+func formatCode(code int) string {
+	return strings.TrimSpace(strconv.Itoa(code) + " " + http.StatusText(code))
+}
+
+func deref[T any](v *T) T {
+	if v == nil {
+		var zero T
+		return zero
+	}
+	return *v
+}
+
+// terminalWidth returns the width of the terminal that w is, or 0 where it is none.
+func terminalWidth(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil || width <= 0 {
+		return 0
+	}
+	return width
+}
+
+// inColor says whether to colour: only on a terminal, and not against NO_COLOR (https://no-color.org).
+func inColor(w io.Writer) bool {
+	return terminalWidth(w) > 0 && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

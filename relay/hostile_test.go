@@ -1,0 +1,535 @@
+package relay
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/outboxrelay/relay/internal/receiver"
+	"github.com/outboxrelay/relay/outbox"
+)
+
+const (
+	// hostileTimeout is the deadline that hostile receivers are met with, hostileSlack what an attempt may take beyond it.
+	hostileTimeout = 500 * time.Millisecond
+	hostileSlack   = time.Second
+	// hostileAllocBytes bounds what an attempt allocates, the test's own server included, whatever is thrown at it.
+	hostileAllocBytes = 8 << 20
+)
+
+// http2GoAway is an empty SETTINGS frame and GOAWAY.
+const http2GoAway = "\x00\x00\x00\x04\x00\x00\x00\x00\x00" +
+	"\x00\x00\x08\x07\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"
+
+// hostile is a receiver that behaves badly, and what is to come of it.
+type hostile struct {
+	name   string
+	script receiver.Script // Plain TCP, unless config is given.
+	config func(a *receiver.Authority) *tls.Config
+	url    func(s *receiver.Scripted) string // Default: plain HTTP, or HTTPS with a config.
+
+	code  int // 0: no answer
+	class outbox.ErrorClass
+	or    outbox.ErrorClass // Where it depends on who is faster.
+	text  string            // What the error contains.
+}
+
+func hostiles(canary string) []hostile {
+	httpsURL := func(s *receiver.Scripted) string { return "https://" + s.Address() + "/hook" }
+	nothing := func(net.Conn) {}
+	redirect := func(code int, to string) hostile {
+		return hostile{
+			name:   fmt.Sprintf("redirect %d to %s", code, to),
+			script: receiver.Answer(fmt.Sprintf("HTTP/1.1 %d R\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n", code, to)),
+			code:   code,
+		}
+	}
+	good := func(a *receiver.Authority) *tls.Config { return a.Config("127.0.0.1", nil) }
+	all := []hostile{
+		{
+			name:   "accepts and says nothing",
+			script: receiver.Silence, class: outbox.ClassTimeout, text: "no answer within 500ms",
+		},
+		{
+			name:   "does not even read",
+			script: func(c net.Conn) { hold(c) }, class: outbox.ClassTimeout, text: "no answer within 500ms",
+		},
+		{
+			name:   "hangs after the status line",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\n"), class: outbox.ClassTimeout, text: "no answer within 500ms",
+		},
+		{
+			name:   "hangs after most of the headers",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"), class: outbox.ClassTimeout,
+		},
+		{
+			name:   "drips the status line",
+			script: receiver.Drip("", "H", 20*time.Millisecond), class: outbox.ClassTimeout,
+		},
+		{
+			name:   "drips headers",
+			script: receiver.Drip("HTTP/1.1 200 OK\r\n", "X-A: b\r\n", 5*time.Millisecond), class: outbox.ClassTimeout,
+		},
+		{
+			name:   "drips a body",
+			script: receiver.Drip("HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", "x", 20*time.Millisecond), code: 200,
+		},
+		{
+			name:   "hangs before the body",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), code: 200,
+		},
+		{
+			name:   "endless body",
+			script: receiver.Drip("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat("x", 64<<10), 0), code: 200,
+		},
+		{
+			name:   "endless chunk sizes",
+			script: receiver.Drip("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", strings.Repeat("0", 64<<10), 0), code: 200,
+		},
+		{
+			name:   "gzip bomb",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n" + zipped(64<<20)), code: 200,
+		},
+		{
+			name:   "one endless header",
+			script: receiver.Drip("HTTP/1.1 200 OK\r\nX-A: ", strings.Repeat("x", 64<<10), 0), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "endless headers",
+			script: receiver.Drip("HTTP/1.1 200 OK\r\n", strings.Repeat("X-A: b\r\n", 8<<10), 0), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "an endless status line",
+			script: receiver.Drip("HTTP/1.1 200 ", strings.Repeat("x", 64<<10), 0), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "informational answers without end",
+			script: receiver.Drip("", strings.Repeat("HTTP/1.1 103 Early Hints\r\nX-A: b\r\n\r\n", 1<<10), 0), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "closes at once",
+			script: nothing, class: outbox.ClassReset,
+		},
+		{
+			name:   "closes after reading",
+			script: receiver.Close, class: outbox.ClassReset, text: "the server closed the connection without an answer",
+		},
+		{
+			name:   "closes between headers",
+			script: answerAndClose("HTTP/1.1 200 OK\r\nX-A: b\r\n"), class: outbox.ClassReset,
+		},
+		{
+			name:   "closes within a header",
+			script: answerAndClose("HTTP/1.1 200 OK\r\nContent-"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "resets after reading",
+			script: receiver.Reset(""), class: outbox.ClassReset,
+		},
+		{
+			name: "resets within the body", code: 200,
+			script: func(c net.Conn) {
+				if receiver.ReadRequest(c) == nil {
+					_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx")
+					time.Sleep(50 * time.Millisecond) // a reset takes what has not been read yet with it
+					_ = c.(*net.TCPConn).SetLinger(0)
+				}
+			},
+		},
+		{
+			name:   "less body than it says",
+			script: answerAndClose("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nx"), code: 200,
+		},
+		{
+			name:   "answers, but is slow to close",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nx"), code: 200,
+		},
+		{
+			name:   "not HTTP",
+			script: receiver.Answer("SSH-2.0-OpenSSH_9.6\r\n"), class: outbox.ClassProtocol, text: "malformed HTTP response",
+		},
+		{
+			name:   "speaks first, and not HTTP",
+			script: func(c net.Conn) { _, _ = io.WriteString(c, "220 mail ESMTP\r\n"); receiver.Silence(c) },
+			class:  outbox.ClassProtocol, or: outbox.ClassReset,
+		},
+		{
+			name:   "bytes",
+			script: receiver.Answer("\x00\x01\x02\xff\xfe\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "no status code",
+			script: receiver.Answer("HTTP/1.1 OK\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "status code 000",
+			script: receiver.Answer("HTTP/1.1 000 Zero\r\nContent-Length: 0\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "negative status code",
+			script: receiver.Answer("HTTP/1.1 -20 Minus\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "HTTP of the future",
+			script: receiver.Answer("HTTP/9.z 200 OK\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "no colon",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nnonsense\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "two lengths that differ",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "a length that is none",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nxx"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "an encoding that is none",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\nxx"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "NUL in a header",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nRetry-After: a\x00b\r\nContent-Length: 0\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "speaks HTTP/2, says GOAWAY",
+			script: answerAndClose(http2GoAway), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "speaks nothing but HTTP/2 over TLS",
+			config: func(a *receiver.Authority) *tls.Config { c := good(a); c.NextProtos = []string{"h2"}; return c },
+			script: answerAndClose(http2GoAway), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "speaks HTTP/2 over TLS and falls silent",
+			config: func(a *receiver.Authority) *tls.Config { c := good(a); c.NextProtos = []string{"h2"}; return c },
+			script: receiver.Answer(http2GoAway[:9]), class: outbox.ClassTimeout,
+		},
+		{
+			name:   "speaks something else over TLS",
+			config: func(a *receiver.Authority) *tls.Config { c := good(a); c.NextProtos = []string{"acme-tls/1"}; return c },
+			script: receiver.Silence, class: outbox.ClassTLS, text: "no application protocol",
+		},
+		{
+			name:   "silent after the TLS handshake",
+			config: good, script: receiver.Silence, class: outbox.ClassTimeout, text: "no answer within 500ms",
+		},
+		{
+			name:   "silent in the TLS handshake",
+			script: receiver.Silence, url: httpsURL, class: outbox.ClassTimeout, text: "tls handshake not finished within 500ms",
+		},
+		{
+			name:   "plain HTTP on the https port",
+			script: func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n"); receiver.Silence(c) },
+			url:    httpsURL, class: outbox.ClassTLS, text: "plain HTTP",
+		},
+		{
+			name:   "bytes on the https port",
+			script: func(c net.Conn) { _, _ = io.WriteString(c, "\x00\x01\x02\x03\x04\x05"); receiver.Silence(c) },
+			url:    httpsURL, class: outbox.ClassTLS,
+		},
+		{
+			name:   "TLS on the http port",
+			config: good, script: receiver.Silence, url: (*receiver.Scripted).URL, class: outbox.ClassReset,
+		},
+		{
+			name:   "a TLS alert on the http port",
+			script: receiver.Answer("\x15\x03\x01\x00\x02\x02\x46\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name: "certificate expired",
+			config: func(a *receiver.Authority) *tls.Config {
+				return a.Config("127.0.0.1", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
+			},
+			script: receiver.Silence, class: outbox.ClassTLS, text: "expired",
+		},
+		{
+			name: "certificate of tomorrow",
+			config: func(a *receiver.Authority) *tls.Config {
+				return a.Config("127.0.0.1", func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })
+			},
+			script: receiver.Silence, class: outbox.ClassTLS, text: "not yet valid",
+		},
+		{
+			name:   "certificate for another host",
+			config: func(a *receiver.Authority) *tls.Config { return a.Config("crm.example.com", nil) },
+			script: receiver.Silence, class: outbox.ClassTLS, text: "127.0.0.1",
+		},
+		{
+			name:   "certificate that it signed itself",
+			config: func(a *receiver.Authority) *tls.Config { return a.SelfSigned("127.0.0.1") },
+			script: receiver.Silence, class: outbox.ClassTLS, text: "unknown authority",
+		},
+		{
+			name: "TLS of the past",
+			config: func(a *receiver.Authority) *tls.Config {
+				c := good(a)
+				c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 //nolint:gosec // what is to be refused
+				return c
+			},
+			script: receiver.Silence, class: outbox.ClassTLS,
+		},
+		{
+			name: "asks for a client certificate",
+			config: func(a *receiver.Authority) *tls.Config {
+				c := good(a)
+				c.ClientAuth = tls.RequireAnyClientCert
+				return c
+			},
+			script: receiver.Silence, class: outbox.ClassTLS,
+		},
+		{
+			name: "certificates without end",
+			config: func(a *receiver.Authority) *tls.Config {
+				c := good(a)
+				for range 800 {
+					c.Certificates[0].Certificate = append(c.Certificates[0].Certificate, c.Certificates[0].Certificate[0])
+				}
+				return c
+			},
+			script: receiver.Silence, class: outbox.ClassTLS,
+		},
+	}
+	for _, code := range []int{301, 302, 303, 307, 308} {
+		all = append(all, redirect(code, canary))
+	}
+	return append(all, redirect(302, "/hook"), redirect(307, "//"), redirect(302, "gopher://x"), redirect(301, "::%zz"))
+}
+
+// Whatever a receiver does, an attempt ends in time with the right class, costs little and leaves nothing behind, and one
+// beside that behaves gets everything.
+func TestHostileReceivers(t *testing.T) {
+	canary := receiver.New(t, nil)
+	for _, h := range hostiles(canary.URL()) {
+		t.Run(h.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			authority := receiver.NewAuthority(t)
+			var server *receiver.Scripted
+			url := (*receiver.Scripted).URL
+			if h.config != nil {
+				server = receiver.PlayTLS(t, h.config(authority), h.script)
+				url = func(s *receiver.Scripted) string { return "https://" + s.Address() + "/hook" }
+			} else {
+				server = receiver.Play(t, h.script)
+			}
+			if h.url != nil {
+				url = h.url
+			}
+			sender := loopbackSender(t, SenderOptions{Timeout: hostileTimeout, RootCAs: authority.Pool()})
+			client, healthy := sender.NewClient(), newHealthy(t)
+			target := loopbackTarget(t, url(server)+"?token=hunter2")
+
+			var o Outcome
+			started := time.Now()
+			allocated := allocatedBy(func() {
+				o = client.Send(t.Context(), target, senderEventID, []byte(`{"a":1}`))
+			})
+			took := time.Since(started)
+			healthy.stop(t)
+
+			require.Less(t, took, hostileTimeout+hostileSlack)
+			require.Equal(t, h.code, o.Code, o.Error)
+			if o.Class != h.or || h.or == "" {
+				require.Equal(t, h.class, o.Class, o.Error)
+			}
+			require.Contains(t, o.Error, h.text)
+			require.Equal(t, o.Code == 0, o.Error != "")
+			require.NotContains(t, o.Error, "hunter2")
+			require.NotContains(t, o.Error+o.ResponseBody+o.RetryAfter, "\x00")
+			require.LessOrEqual(t, len(o.ResponseBody), 3*responseBodyMaxBytes)
+			require.False(t, o.Aborted)
+			require.Less(t, allocated, uint64(hostileAllocBytes))
+			require.Equal(t, 1, server.Accepted(), "attempts")
+
+			client.CloseIdle()
+			server.Stop()
+			require.Eventually(t, func() bool { return goleak.Find(before) == nil }, 30*time.Second, 10*time.Millisecond,
+				"goroutines left behind")
+		})
+	}
+	require.Zero(t, canary.Len(), "no redirect was followed")
+}
+
+// A body that the receiver does not read ends with the deadline too.
+func TestHostileReceiverReadsNothingOfLargeBody(t *testing.T) {
+	server := receiver.Play(t, hold)
+	client := loopbackClient(t, SenderOptions{Timeout: hostileTimeout})
+	body := bytes.Repeat([]byte("x"), 64<<20)
+	started := time.Now()
+	o := client.Send(t.Context(), loopbackTarget(t, server.URL()), senderEventID, body)
+	require.Less(t, time.Since(started), hostileTimeout+hostileSlack)
+	require.Equal(t, outbox.ClassTimeout, o.Class, o.Error)
+}
+
+func TestHostileConnects(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		url   func(t *testing.T) string
+		class outbox.ErrorClass
+		text  string
+	}{
+		{"nobody listens", func(t *testing.T) string {
+			server := receiver.Play(t, receiver.Silence)
+			server.Stop()
+			return server.URL()
+		}, outbox.ClassConnect, "connection refused"},
+		{"connections are not taken", unacceptedURL, outbox.ClassTimeout, "no connection within 500ms"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			client := loopbackClient(t, SenderOptions{Timeout: hostileTimeout})
+			url := tt.url(t)
+			before := goleak.IgnoreCurrent()
+			started := time.Now()
+			o := client.Send(t.Context(), loopbackTarget(t, url+"?token=hunter2"), senderEventID, []byte(`{}`))
+			require.Less(t, time.Since(started), hostileTimeout+hostileSlack)
+			require.Equal(t, tt.class, o.Class, o.Error)
+			require.Contains(t, o.Error, tt.text)
+			require.NotContains(t, o.Error, "hunter2")
+			require.Eventually(t, func() bool { return goleak.Find(before) == nil }, 30*time.Second, 10*time.Millisecond)
+		})
+	}
+}
+
+func TestHostileNameServers(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		dns  *receiver.DNS
+		text string
+	}{
+		{"no such host", receiver.NewDNS(t, noAddresses), "lookup crm.example.com: no such host"},
+		{"silent", receiver.NewDNS(t, nil), "lookup crm.example.com: no answer from the DNS server"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			client := loopbackClient(t, SenderOptions{Timeout: hostileTimeout, Resolver: tt.dns.Resolver()})
+			started := time.Now()
+			o := client.Send(t.Context(), loopbackTarget(t, "http://crm.example.com/?token=hunter2"), senderEventID, []byte(`{}`))
+			require.Less(t, time.Since(started), hostileTimeout+hostileSlack)
+			require.Equal(t, outbox.ClassDNS, o.Class, o.Error)
+			require.Contains(t, o.Error, tt.text)
+			require.Positive(t, tt.dns.Questions())
+			require.Eventually(t, func() bool { return goleak.Find(before) == nil }, 30*time.Second, 10*time.Millisecond)
+		})
+	}
+}
+
+// healthy sends one request after the other to a receiver that behaves.
+type healthy struct {
+	receiver *receiver.Receiver
+	client   *Client
+	quit     chan struct{}
+	done     chan struct{}
+	sent     atomic.Int64
+	slowest  time.Duration
+	bad      []Outcome
+}
+
+func newHealthy(t *testing.T) *healthy {
+	h := &healthy{
+		receiver: receiver.New(t, nil), client: loopbackClient(t, SenderOptions{Timeout: hostileTimeout}),
+		quit: make(chan struct{}), done: make(chan struct{}),
+	}
+	target := loopbackTarget(t, h.receiver.URL())
+	ctx := t.Context()
+	go func() {
+		defer close(h.done)
+		for {
+			o := h.client.Send(ctx, target, senderEventID, []byte(`{}`))
+			h.sent.Add(1)
+			h.slowest = max(h.slowest, o.Duration())
+			if o.Code != http.StatusOK {
+				h.bad = append(h.bad, o)
+			}
+			select {
+			case <-h.quit:
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	return h
+}
+
+func (h *healthy) stop(t *testing.T) {
+	close(h.quit)
+	<-h.done
+	h.client.CloseIdle()
+	h.receiver.Down()
+	require.Empty(t, h.bad)
+	require.EqualValues(t, h.sent.Load(), h.receiver.Len())
+	require.Less(t, h.slowest, hostileTimeout)
+}
+
+func allocatedBy(f func()) uint64 {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f()
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// hold keeps the connection open and reads nothing of it, until the server is stopped.
+func hold(c net.Conn) {
+	for {
+		if _, err := c.Write(nil); err != nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func answerAndClose(text string) receiver.Script {
+	return func(c net.Conn) {
+		if receiver.ReadRequest(c) == nil {
+			_, _ = io.WriteString(c, text)
+		}
+	}
+}
+
+func zipped(size int) string {
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	_, _ = w.Write(make([]byte, size))
+	_ = w.Close()
+	return b.String()
+}
+
+func noAddresses(string, int) []netip.Addr { return nil }
+
+// unacceptedURL is of a listener whose queue is full, so that the handshake of TCP goes unanswered.
+func unacceptedURL(t *testing.T) string {
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = syscall.Close(fd) })
+	require.NoError(t, syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, syscall.Listen(fd, 0))
+	name, err := syscall.Getsockname(fd)
+	require.NoError(t, err)
+	address := fmt.Sprintf("127.0.0.1:%d", name.(*syscall.SockaddrInet4).Port)
+	for range 10 { // until one is left waiting
+		c, err := net.DialTimeout("tcp", address, 200*time.Millisecond)
+		if err != nil {
+			return "http://" + address + "/"
+		}
+		t.Cleanup(func() { _ = c.Close() })
+	}
+	t.Fatal("the listener's queue never fills")
+	return ""
+}
