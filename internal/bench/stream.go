@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+)
+
+// writers is how many connections commit events: enough for 1,000 commits a second on a disk that takes 5 ms for each.
+const writers = 8
+
+// warmUp comes before what counts: connections are made, statements prepared, caches filled.
+const warmUp = 2 * time.Second
+
+// stream is events committed at a steady rate.
+type stream struct {
+	rate    int // Events a second.
+	lasting time.Duration
+}
+
+// delays are how long events took from the return of their COMMIT to their arrival, sorted.
+type delays []time.Duration
+
+// observe commits events at a steady rate and returns how long each took to arrive. It waits for the last.
+func (b *bench) observe(ctx context.Context, db *database, work stream) (delays, error) {
+	say("latency: %d events/s for %s", work.rate, work.lasting)
+	warm := int(warmUp.Seconds() * float64(work.rate))
+	count := warm + int(work.lasting.Seconds()*float64(work.rate))
+	if err := b.receiver.reset(ctx, count); err != nil {
+		return nil, err
+	}
+	committed, err := db.commitSteadily(ctx, count, work.rate)
+	if err != nil {
+		return nil, err
+	}
+
+	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not all %d events arrived", count))
+	defer cancel()
+	got, err := b.receiver.wait(ctx, count)
+	if err != nil {
+		return nil, err
+	}
+	return match(committed[warm:], got)
+}
+
+// commit is an event and when its COMMIT returned.
+type commit struct {
+	id uuid.UUID
+	at time.Time
+}
+
+// commitSteadily commits count events, each in a transaction of its own, on the beat of a clock: a slow commit delays no
+// other as long as a writer is free.
+func (db *database) commitSteadily(ctx context.Context, count, rate int) ([]commit, error) {
+	commits := make([]commit, count)
+	turns := make(chan int)
+	group, ctx := errgroup.WithContext(ctx)
+	var ready sync.WaitGroup
+	for range writers {
+		ready.Add(1)
+		group.Go(func() error { return db.write(ctx, commits, turns, &ready) })
+	}
+	group.Go(func() error {
+		defer close(turns)
+		ready.Wait()
+		started := time.Now()
+		for i := range count {
+			time.Sleep(time.Until(started.Add(time.Duration(i) * time.Second / time.Duration(rate))))
+			select {
+			case turns <- i:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	if err := group.Wait(); err != nil {
+		return nil, fmt.Errorf("commit events: %w", err)
+	}
+	return commits, nil
+}
+
+func (db *database) write(ctx context.Context, commits []commit, turns <-chan int, ready *sync.WaitGroup) error {
+	conn, err := db.pool.Acquire(ctx)
+	ready.Done()
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	for i := range turns {
+		id := uuid.Must(uuid.NewV7())
+		if _, err := conn.Exec(ctx, `INSERT INTO outbox.events (id, type, user_id, payload) VALUES ($1, $2, $3, $4)`,
+			id, eventType, "42", payload); err != nil {
+			return err
+		}
+		commits[i] = commit{id: id, at: time.Now()}
+	}
+	return nil
+}
+
+// match pairs commits with arrivals; of an event that came twice, the first counts.
+func match(commits []commit, got arrivals) (delays, error) {
+	first := make(map[uuid.UUID]int64, len(got))
+	for _, a := range got {
+		if _, again := first[a.ID]; !again {
+			first[a.ID] = a.At
+		}
+	}
+	all := make(delays, len(commits))
+	for i, c := range commits {
+		at, ok := first[c.id]
+		if !ok {
+			return nil, fmt.Errorf("event %s did not arrive", c.id)
+		}
+		all[i] = time.Duration(at - c.at.UnixNano())
+	}
+	slices.Sort(all)
+	return all, nil
+}
+
+// percentile is in milliseconds.
+func (d delays) percentile(p int) float64 {
+	return float64(d[(len(d)-1)*p/100]) / float64(time.Millisecond)
+}
+
+func (d delays) note() string {
+	return fmt.Sprintf("%s events; the slowest %s ms", thousands(int64(len(d))), number(d.percentile(100)))
+}
