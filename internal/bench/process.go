@@ -5,7 +5,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -51,13 +50,4 @@ func peakBytes(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("read peak memory: /proc/%d/status has no VmHWM", pid)
-}
-
-// ownCPUTime is the CPU time that this process has taken so far.
-func ownCPUTime() (time.Duration, error) {
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return 0, fmt.Errorf("read CPU time: %w", err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
