@@ -38,7 +38,7 @@ func serverAccount() (*account, error) {
 		}
 		return &account{name: name, uid: uint32(uid), gid: uint32(gid)}, nil
 	}
-	return nil, errors.New("find a user to run Postgres as: it refuses to run as root, and there is no user postgres or nobody")
+	return nil, errors.New("find a user to run Postgres as: it refuses root, and there is no user postgres or nobody")
 }
 
 func (a *account) credential() *syscall.Credential {
@@ -56,10 +56,14 @@ func (a *account) own(path string) error {
 	return os.Chown(path, int(a.uid), int(a.gid))
 }
 
-// reach says whether the account may enter dir and every folder above it.
+// reach says whether the account may enter dir, an absolute path, and every folder above it.
 func (a *account) reach(dir string) error {
 	if a == nil {
 		return nil
+	}
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
 	}
 	for {
 		info, err := os.Stat(dir)

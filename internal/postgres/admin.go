@@ -77,9 +77,10 @@ func (c *Cluster) loaded(ctx context.Context) (at time.Time, fault string, err e
 	defer conn.Close(ctx)
 	err = conn.QueryRow(ctx, `
 		SELECT pg_conf_load_time(), coalesce((
-		         SELECT format('%s, line %s: %s: %s', sourcefile, sourceline, name, error)
-		           FROM pg_file_settings
-		          WHERE error IS NOT NULL AND error <> 'setting could not be applied'
+		         SELECT format('%s, line %s: %s: %s', f.sourcefile, f.sourceline, f.name, f.error)
+		           FROM pg_file_settings AS f
+		           LEFT JOIN pg_settings AS s ON lower(s.name) = lower(f.name)
+		          WHERE f.error IS NOT NULL AND s.pending_restart IS NOT TRUE
 		          LIMIT 1), '')`).Scan(&at, &fault)
 	return at, fault, err
 }

@@ -19,15 +19,6 @@ import (
 	"time"
 )
 
-// Options say how a cluster is set up. The zero value is a good one.
-type Options struct {
-	BinDir   string            // Folder of the server binaries. Default: what FindOrFetch returns.
-	Settings map[string]string // Settings of postgresql.conf, over the defaults of this package.
-	Logger   *slog.Logger      // Told of starts and stops. Default: silent.
-	Dir      string            // Where the cluster's folder is made. Default: the system's folder for temporary files.
-	FsyncOff bool              // Faster, and safe against everything but a crash of the machine.
-}
-
 // Cluster is a running Postgres. Start, Stop, Kill and Resume it from one goroutine at a time; all other methods, and
 // Close, may be called by any number at once.
 type Cluster struct {
@@ -40,6 +31,7 @@ type Cluster struct {
 	mu       sync.Mutex
 	settings map[string]string
 	server   *process      // Of the last start, which may have ended.
+	logStart int64         // Where its part of the log begins.
 	pastCPU  time.Duration // Of the servers before it.
 
 	closing  sync.Once
@@ -191,18 +183,24 @@ func (c *Cluster) process() *process {
 	return c.server
 }
 
-// LogTail returns the last lines of the server's log, at most 4 KiB; an error to read it is put in their place.
+// LogTail returns the last lines that the server has logged since it was last started, at most 4 KiB; an error to read
+// them is put in their place.
 func (c *Cluster) LogTail() string {
 	const most = 4 << 10
+	c.mu.Lock()
+	start := c.logStart
+	c.mu.Unlock()
 	f, err := os.Open(c.folder.log())
 	if err != nil {
 		return err.Error()
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.Size() > most {
-		_, _ = f.Seek(-most, io.SeekEnd)
+	info, err := f.Stat()
+	if err != nil {
+		return err.Error()
 	}
-	content, err := io.ReadAll(f)
+	start = max(start, info.Size()-most)
+	content, err := io.ReadAll(io.NewSectionReader(f, start, info.Size()-start))
 	if err != nil {
 		return err.Error()
 	}

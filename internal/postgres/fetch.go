@@ -11,10 +11,10 @@ import (
 	embeddedpostgres "github.com/fergusstrange/embedded-postgres"
 )
 
-const (
-	fetchedVersion  = embeddedpostgres.V17
-	fetchRepository = "https://repo1.maven.org/maven2" // Where the builds of zonkyio/embedded-postgres-binaries are.
-)
+const fetchedVersion = embeddedpostgres.V17
+
+// fetchRepository is the Maven repository with the builds of zonkyio/embedded-postgres-binaries. Tests have their own.
+var fetchRepository = "https://repo1.maven.org/maven2"
 
 // FindOrFetch is Find; where nothing is found it fetches server binaries from the network, once, into the user's cache
 // folder. That takes as long as a download of some 10 MB takes. The error says what to install where this fails too. A
@@ -25,10 +25,9 @@ func FindOrFetch(ctx context.Context, logger *slog.Logger) (string, error) {
 		return dir, err
 	}
 	cache, err := cacheFolder()
-	if err != nil {
-		return "", fmt.Errorf("%w, and there is no folder to fetch them into (%w): %s", ErrNotFound, err, installHint())
+	if err == nil {
+		dir, err = fetch(ctx, fetchRepository, cache, logger)
 	}
-	dir, err = fetch(ctx, fetchRepository, cache, logger)
 	if err != nil {
 		return "", fmt.Errorf("%w, and fetching them did not work (%w): %s", ErrNotFound, err, installHint())
 	}
@@ -62,28 +61,30 @@ func fetch(ctx context.Context, repository, cache string, logger *slog.Logger) (
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return "", fmt.Errorf("make the cache folder: %w", err)
 	}
-	// Unpacked beside its place and moved there when whole, so that nobody takes a half for the whole.
-	scratch, err := os.MkdirTemp(cache, "fetch-")
-	if err != nil {
-		return "", fmt.Errorf("make a folder to unpack in: %w", err)
-	}
-	unpacked := filepath.Join(scratch, "home")
 	done := make(chan error, 1)
-	go func() { // The library takes no context: when ours ends, its download is left to end by itself.
-		defer os.RemoveAll(scratch)
-		err := unpack(repository, scratch, unpacked)
-		if _, verr := serverVersion(ctx, filepath.Join(unpacked, "bin")); verr != nil {
-			done <- errors.Join(err, verr)
-			return
-		}
-		done <- moveInto(ctx, unpacked, home)
-	}()
+	// The library takes no context: when ours ends, its download is left to end by itself.
+	go func() { done <- fetchInto(ctx, repository, cache, home) }()
 	select {
 	case err := <-done:
 		return binDir, err
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// fetchInto unpacks the binaries beside home and moves them there when whole, so that nobody takes a half for the whole.
+func fetchInto(ctx context.Context, repository, cache, home string) error {
+	scratch, err := os.MkdirTemp(cache, "fetch-")
+	if err != nil {
+		return fmt.Errorf("make a folder to unpack in: %w", err)
+	}
+	defer os.RemoveAll(scratch)
+	unpacked := filepath.Join(scratch, "home")
+	unpackErr := unpack(repository, scratch, unpacked)
+	if _, err := serverVersion(ctx, filepath.Join(unpacked, "bin")); err != nil {
+		return errors.Join(unpackErr, err)
+	}
+	return moveInto(ctx, unpacked, home)
 }
 
 // unpack has the library fetch its archive and unpack it into home. The library can't stop there, and goes on to start a

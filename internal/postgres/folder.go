@@ -13,12 +13,14 @@ import (
 
 const (
 	folderPrefix = "relay-postgres-"
-	lockName     = "lock"
-	lockMark     = "private cluster of relay\n" // What makes a lock file ours.
+	// markName is a file that makes a folder one of ours. It comes first and goes last.
+	markName = "private-cluster-of-relay"
+	// folderAttempts is how often a folder is made that another process, sweeping, takes for abandoned at that instant.
+	folderAttempts = 10
 )
 
-// folder holds all the files of one cluster. It is ours for as long as the lock in it is held: by this process, or by a
-// server that it started.
+// folder holds all the files of one cluster. It is in use for as long as somebody holds the lock on it: this process, or
+// one of the server that it started, which inherits the lock.
 type folder struct {
 	path string
 	lock *os.File
@@ -33,31 +35,52 @@ func newFolder(parent string, as *account) (*folder, error) {
 	if err := as.reach(parent); err != nil {
 		return nil, err
 	}
-	path, err := os.MkdirTemp(parent, folderPrefix)
+	for range folderAttempts {
+		path, err := os.MkdirTemp(parent, folderPrefix)
+		if err != nil {
+			return nil, err
+		}
+		f := lockFolder(path)
+		if f == nil {
+			continue
+		}
+		if err := f.fill(as); err != nil {
+			return nil, errors.Join(err, f.remove())
+		}
+		return f, nil
+	}
+	return nil, fmt.Errorf("lock a new folder under %s: not possible in %d attempts", parent, folderAttempts)
+}
+
+// lockFolder returns the folder at path, locked; nil where another holds it, or it is not (or no longer) ours.
+func lockFolder(path string) *folder {
+	lock, err := os.OpenFile(path, os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, err
+		return nil
 	}
-	f := &folder{path: path}
-	if err := f.fill(as); err != nil {
-		return nil, errors.Join(err, f.remove())
+	if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil && stillOurs(lock, path) {
+		return &folder{path: path, lock: lock}
 	}
-	return f, nil
+	lock.Close()
+	return nil
+}
+
+// stillOurs says whether path is that open folder, and our user's.
+func stillOurs(lock *os.File, path string) bool {
+	held, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	named, err := os.Lstat(path)
+	if err != nil || !os.SameFile(held, named) {
+		return false
+	}
+	stat, ok := held.Sys().(*syscall.Stat_t)
+	return ok && int(stat.Uid) == os.Geteuid()
 }
 
 func (f *folder) fill(as *account) error {
-	// Locked before it has the name that sweep looks for: nobody can take it for abandoned.
-	lock, err := os.CreateTemp(f.path, "new-lock-")
-	if err != nil {
-		return err
-	}
-	f.lock = lock
-	if _, err := lock.WriteString(lockMark); err != nil {
-		return err
-	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return fmt.Errorf("lock %s: %w", lock.Name(), err)
-	}
-	if err := os.Rename(lock.Name(), filepath.Join(f.path, lockName)); err != nil {
+	if err := os.WriteFile(filepath.Join(f.path, markName), nil, 0o600); err != nil {
 		return err
 	}
 	if as != nil {
@@ -78,54 +101,50 @@ func (f *folder) fill(as *account) error {
 
 // remove deletes the folder and lets go of the lock. All processes that wrote to it must have ended.
 func (f *folder) remove() error {
+	defer f.lock.Close()
 	segmentErr := removeSegment(f.data())
-	err := os.RemoveAll(f.path)
-	if f.lock != nil {
-		f.lock.Close()
+	entries, err := os.ReadDir(f.path)
+	if err != nil {
+		return errors.Join(segmentErr, err)
 	}
-	return errors.Join(segmentErr, err)
+	for _, entry := range entries {
+		if entry.Name() == markName {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(f.path, entry.Name())); err != nil {
+			return errors.Join(segmentErr, err)
+		}
+	}
+	return errors.Join(segmentErr, os.RemoveAll(f.path))
 }
 
-// sweep removes the folders under parent that killed processes left behind: those with our lock file in them, owned by
-// our user, whose lock nobody holds.
+// sweep removes the folders under parent that killed processes left behind: those of our user, with our mark in them,
+// whose lock nobody holds. One without the mark goes only if it is empty: its maker was killed before it made the mark.
 func sweep(parent string) error {
-	paths, err := filepath.Glob(filepath.Join(parent, folderPrefix+"*"))
+	entries, err := os.ReadDir(parent)
 	if err != nil {
 		return err
 	}
 	var errs []error
-	for _, path := range paths {
-		if f := abandoned(path); f != nil {
-			errs = append(errs, f.remove())
+	for _, entry := range entries {
+		if ok, _ := filepath.Match(folderPrefix+"*", entry.Name()); ok && entry.IsDir() {
+			errs = append(errs, sweepFolder(filepath.Join(parent, entry.Name())))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// abandoned returns the folder, locked, if it is ours and nobody holds its lock; else nil.
-func abandoned(path string) *folder {
-	if !ours(path) {
+func sweepFolder(path string) error {
+	f := lockFolder(path)
+	if f == nil {
 		return nil
 	}
-	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil
+	_, err := os.Lstat(filepath.Join(path, markName))
+	switch {
+	case err == nil:
+		return f.remove()
+	case errors.Is(err, fs.ErrNotExist):
+		_ = os.Remove(path) // Refused unless it is empty.
 	}
-	mark := make([]byte, len(lockMark)+1)
-	n, _ := lock.Read(mark)
-	if string(mark[:n]) != lockMark || syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
-		lock.Close()
-		return nil
-	}
-	return &folder{path: path, lock: lock}
-}
-
-// ours says whether path is a folder, no link to one, that our user owns.
-func ours(path string) bool {
-	info, err := os.Lstat(path)
-	if err != nil || !info.IsDir() || info.Mode()&fs.ModeSymlink != 0 {
-		return false
-	}
-	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int(stat.Uid) == os.Geteuid()
+	return f.lock.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -32,16 +33,6 @@ const (
 	portAttempts        = 20
 	// maxSocketPath is what fits into the shortest sockaddr_un, of macOS.
 	maxSocketPath = 103
-)
-
-// StopMode says how a server stops.
-type StopMode int
-
-// The ways to stop, as pg_ctl names them.
-const (
-	Fast      StopMode = iota // Ends the sessions, then stops in an orderly way.
-	Immediate                 // Stops at once; recovers from the WAL at the next start.
-	Smart                     // Waits until all sessions have ended by themselves.
 )
 
 func (m StopMode) signal() syscall.Signal {
@@ -94,17 +85,10 @@ func (c *Cluster) launch(ctx context.Context) error {
 	}
 	defer output.Close()
 	begun := time.Now()
-	p, err := startProcess(c.command(output, "postgres", "-D", c.folder.data(), "-h", "127.0.0.1",
-		"-p", strconv.Itoa(c.port), "-k", c.socketFolder()), c.folder.lock)
+	p, err := c.startServer(output)
 	if err != nil {
 		return fmt.Errorf("start Postgres: %w", err)
 	}
-	c.mu.Lock()
-	if c.server != nil {
-		c.pastCPU += c.server.cpuTime()
-	}
-	c.server = p
-	c.mu.Unlock()
 	if err := c.awaitReady(ctx, p); err != nil {
 		_ = p.cmd.Process.Signal(syscall.SIGQUIT)
 		return errors.Join(err, awaitEnd(p))
@@ -112,6 +96,25 @@ func (c *Cluster) launch(ctx context.Context) error {
 	c.logger.InfoContext(ctx, "started Postgres", "port", c.port, "pid", p.cmd.Process.Pid,
 		"duration", time.Since(begun).Round(time.Millisecond))
 	return nil
+}
+
+func (c *Cluster) startServer(output *os.File) (*process, error) {
+	logged, err := output.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	p, err := startProcess(c.command(output, "postgres", "-D", c.folder.data(), "-h", "127.0.0.1",
+		"-p", strconv.Itoa(c.port), "-k", c.socketFolder()), c.folder.lock)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server != nil {
+		c.pastCPU += c.server.cpuTime()
+	}
+	c.server, c.logStart = p, logged
+	return p, nil
 }
 
 // socketFolder is empty, which means no socket, where the socket's path would be too long.
@@ -200,7 +203,10 @@ func (c *Cluster) Stop(ctx context.Context, mode StopMode) error {
 // as after a crash.
 func (c *Cluster) Kill() error {
 	p := c.process()
-	children := childProcesses(p.cmd.Process.Pid)
+	var children []int
+	if p.running() {
+		children = childProcesses(p.cmd.Process.Pid)
+	}
 	if err := p.cmd.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("kill Postgres: %w", err)
 	}
