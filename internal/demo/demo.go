@@ -86,7 +86,9 @@ func Run(ctx, hard context.Context, o Options) error {
 	settled, cancel := context.WithTimeout(hard, settleFor)
 	defer cancel()
 	live.settle(settled)
-	stopRelay()
+	if err := stopRelay(); err != nil {
+		return fmt.Errorf("run the relay: %w", err)
+	}
 	if hard.Err() != nil {
 		return nil
 	}
@@ -119,7 +121,7 @@ func prepare(ctx context.Context, cluster *postgres.Cluster) (*pgxpool.Pool, err
 }
 
 // startRelay runs the relay in this process; stop ends it in order.
-func startRelay(ctx context.Context, url, version string) (stop func(), err error) {
+func startRelay(ctx context.Context, url, version string) (stop func() error, err error) {
 	cfg := config.Default()
 	cfg.Database.URL = url
 	cfg.Network.Allow = []string{"127.0.0.0/8"}
@@ -132,7 +134,7 @@ func startRelay(ctx context.Context, url, version string) (stop func(), err erro
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- engine.Run(ctx) }()
-	stop = func() { cancel(); <-done }
+	stop = func() error { cancel(); return <-done }
 	for {
 		if ready, _ := engine.Ready(); ready {
 			return stop, nil
