@@ -61,3 +61,8 @@ func ownCPUTime() (time.Duration, error) {
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
+
+// perThousand is CPU seconds for each 1,000 of count.
+func perThousand(cpu time.Duration, count int) float64 {
+	return cpu.Seconds() / float64(count) * 1000
+}
