@@ -44,7 +44,7 @@ type dispatcher struct {
 	mu      sync.Mutex
 	lanes   map[uuid.UUID]*lane
 	waiting []*lane // Lanes with a queue that wait for the limit of all, first come first served.
-	queues  int // Lanes with something in their queue.
+	queues  int     // Lanes with something in their queue.
 	counted int
 	held    int64 // Bytes of bodies, without slow.
 	slow    int64 // Bytes of bodies in slow requests.

@@ -372,4 +372,3 @@ func (r *recorder) settle(batch []entry) {
 	r.writing = 0
 	r.mu.Unlock()
 }
-

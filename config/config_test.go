@@ -1,0 +1,208 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "relay.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+func TestTheShippedFileIsTheDefault(t *testing.T) {
+	loaded, err := Load("../relay.yaml")
+	require.NoError(t, err)
+	want := Default()
+	want.Delivery.DisableOn, want.Network.Allow = []string{}, []string{}
+	want.EventTypes, want.Subscriptions = []EventType{}, []Subscription{}
+	require.Equal(t, want, loaded)
+
+	text, err := os.ReadFile("../relay.yaml")
+	require.NoError(t, err)
+	for _, path := range Keys() {
+		name := path[strings.LastIndex(path, ".")+1:]
+		require.Contains(t, string(text), name+":", "relay.yaml should show %s", path)
+	}
+}
+
+func TestEveryKeyIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	require.NoError(t, err)
+	for _, path := range Keys() {
+		require.Contains(t, string(text), "`"+path+"`")
+		require.Contains(t, string(text), "`"+Variable(path)+"`")
+	}
+}
+
+func TestLoadWithoutAFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	loaded, err := Load("")
+	require.NoError(t, err)
+	require.Equal(t, Default(), loaded)
+}
+
+func TestLoadReadsEverything(t *testing.T) {
+	loaded, err := Load("testdata/full.yaml")
+	require.NoError(t, err)
+	require.Equal(t, &Config{
+		Database:    Database{URL: "postgres://relay:pw@db:5432/app", ReplicationURL: "postgres://relay:pw@primary/app"},
+		Replication: Replication{Slot: "hooks", Publication: "Hooks"},
+		Delivery: Delivery{
+			Timeout: 5 * time.Second, Body: BodyPayload, Accept: []string{"200", "2xx"},
+			RetryOn: []string{"unreachable", "429", "5xx"}, DisableOn: []string{"410"},
+			Retry:       Retry{Max: 3, Base: 0, Unit: 100 * time.Millisecond, Exponent: 1.5},
+			Concurrency: 10, ConcurrencyPerSubscription: 2,
+		},
+		Network:    Network{Allow: []string{"10.0.0.0/8", "::1/128"}, RequireHTTPS: true},
+		HTTP:       HTTP{Listen: ""},
+		Retention:  0,
+		EventTypes: []EventType{{Type: "User.Invited", Description: "A user was invited.", Sample: `{"Email":  "ada@example.com"}`}},
+		Subscriptions: []Subscription{{
+			Name: "CRM", Tenant: "acme", URL: "https://crm.example.com/hooks?k=v", EventTypes: []string{"User.*", "*"},
+			Secret: "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Headers: map[string]string{"x-key.a": "Value"},
+		}},
+	}, loaded)
+}
+
+func TestEnvironmentWins(t *testing.T) {
+	path := write(t, "delivery: {timeout: 3s, accept: [200]}\nhttp: {listen: ':1'}\n")
+	t.Setenv("RELAY_DATABASE_URL", "postgres://localhost/app")
+	t.Setenv("RELAY_DELIVERY_TIMEOUT", "7s")
+	t.Setenv("RELAY_DELIVERY_ACCEPT", "200, 202")
+	t.Setenv("RELAY_DELIVERY_RETRY_EXPONENT", "2.5")
+	t.Setenv("RELAY_DELIVERY_RETRY_MAX", "4")
+	t.Setenv("RELAY_DELIVERY_CONCURRENCY", "33")
+	t.Setenv("RELAY_NETWORK_REQUIRE_HTTPS", "true")
+	t.Setenv("RELAY_NETWORK_ALLOW", "127.0.0.0/8,::1/128")
+	t.Setenv("RELAY_HTTP_LISTEN", "")
+	t.Setenv("RELAY_RETENTION", "0")
+	t.Setenv("RELAY_EVENT_TYPES", `[{"type": "a.b", "description": "B", "sample": "{}"}]`)
+	t.Setenv("RELAY_SUBSCRIPTIONS", "- {name: x, url: 'https://x.example', event_types: ['*']}")
+	loaded, err := Load(path)
+	require.NoError(t, err)
+	require.Equal(t, "postgres://localhost/app", loaded.Database.URL)
+	require.Equal(t, 7*time.Second, loaded.Delivery.Timeout)
+	require.Equal(t, []string{"200", "202"}, loaded.Delivery.Accept)
+	require.Equal(t, Retry{Max: 4, Base: 5 * time.Second, Unit: time.Second, Exponent: 2.5}, loaded.Delivery.Retry)
+	require.Equal(t, 33, loaded.Delivery.Concurrency)
+	require.True(t, loaded.Network.RequireHTTPS)
+	require.Equal(t, []string{"127.0.0.0/8", "::1/128"}, loaded.Network.Allow)
+	require.Empty(t, loaded.HTTP.Listen)
+	require.Zero(t, loaded.Retention)
+	require.Equal(t, []EventType{{"a.b", "B", "{}"}}, loaded.EventTypes)
+	require.Equal(t, "https://x.example", loaded.Subscriptions[0].URL)
+}
+
+func TestBadFiles(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"unknown key", "delivery: {timeot: 1s}", "delivery.timeot: unknown key; known here: timeout, body, accept, retry_on, disable_on, retry, concurrency, concurrency_per_subscription"},
+		{"unknown top key", "deliveries: 1", "deliveries: unknown key; known here: database, replication, delivery, network, http, retention, event_types, subscriptions"},
+		{"duration without unit", "delivery: {timeout: 15}", "delivery.timeout: 15 has no unit: write 15s, or with ms, m or h"},
+		{"no duration", "retention: a month", `retention: "a month" is not a duration: write 15s, 1m30s or 720h`},
+		{"text for a list", "delivery: {accept: 200}", "delivery.accept: must be a list, such as [a, b], not 200"},
+		{"list for text", "database: {url: [a]}", "database.url: must be text, not a list"},
+		{"text for a number", "delivery: {concurrency: many}", "delivery.concurrency: must be a whole number, not text"},
+		{"text for a mapping", "delivery: 5", "delivery: must hold keys and values, not 5"},
+		{"not a bool", "network: {require_https: 'yes'}", "network.require_https: must be true or false, not text"},
+		{"bad code", "delivery: {accept: [200, 2x]}", `delivery.accept[1]: "2x" is neither a status code (200) nor a class (2xx)`},
+		{"unreachable accepted", "delivery: {accept: [unreachable]}", `delivery.accept[0]: "unreachable" is neither a status code (200) nor a class (2xx)`},
+		{"nothing accepted", "delivery: {accept: []}", "delivery.accept: is empty, so nothing could ever be accepted: write [200]"},
+		{"both", "delivery: {accept: [2xx], retry_on: [unreachable, 202]}", "delivery.retry_on[1]: 202 is accepted already, by delivery.accept[0] (2xx)"},
+		{"retry without pause", "delivery: {retry: {base: 0, unit: 0s}}", "delivery.retry: base and unit are both 0: retries would follow each other without a pause"},
+		{"retry for ever", "delivery: {retry: {exponent: 9}}", "delivery.retry: the delay before the last retry would be over ten years: lower max, unit or exponent"},
+		{"concurrency", "delivery: {concurrency: 0}", "delivery.concurrency: 0 is out of range: 1 to 100000"},
+		{"an address", "network: {allow: [10.1.2.3]}", `network.allow[0]: "10.1.2.3" is an address: write the network 10.1.2.3/32`},
+		{"no network", "network: {allow: [home]}", `network.allow[0]: "home" is not a network: write 10.0.0.0/8 or fd00::/8`},
+		{"slot", "replication: {slot: My-Slot}", `replication.slot: "My-Slot" is not a slot name: 1 to 63 lower-case letters, digits and _`},
+		{"listen", "http: {listen: '8080'}", `http.listen: "8080" is not host:port: write 127.0.0.1:8080, or "" to switch it off`},
+		{"event type", "event_types: [{type: 'a..b', sample: '{}'}]", `event_types[0].type: "a..b" is not an event type: letters, digits, _ and -, with dots between, such as user.invited`},
+		{"sample", "event_types: [{type: a, sample: '{'}]", "event_types[0].sample: is not JSON: unexpected end of JSON input, at byte 1"},
+		{"twice", "event_types: [{type: a, sample: '1'}, {type: a, sample: '1'}]", "event_types[1].type: a stands at event_types[0] already"},
+		{"url", "subscriptions: [{name: a, url: 'ftp://x', event_types: [a]}]", `subscriptions[0].url: begins with "ftp:": it must be http or https`},
+		{"userinfo", "subscriptions: [{name: a, url: 'https://u:hunter2@x/?t=hunter2', event_types: [a]}]", "subscriptions[0].url: holds a user or password (host x): put credentials into headers"},
+		{"pattern", "subscriptions: [{name: a, url: 'https://x', event_types: ['*.a']}]", `subscriptions[0].event_types[0]: "*.a" is neither an event type (user.invited) nor user.* nor *`},
+		{"secret", "subscriptions: [{name: a, url: 'https://x', event_types: [a], secret: hunter2}]", "subscriptions[0].secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"},
+		{"own header", "subscriptions: [{name: a, url: 'https://x', event_types: [a], headers: {Webhook-ID: x}}]", "subscriptions[0].headers.webhook-id: is the relay's own and cannot be replaced"},
+		{"https", "network: {require_https: true}\nsubscriptions: [{name: a, url: 'http://x', event_types: [a]}]", "subscriptions[0].url: is http (host x), and network.require_https is on"},
+		{"database", "database: {url: 'postgres://u:hunter2@h:port/x'}", "database.url: is not a Postgres URL: write postgres://user:password@host:5432/database, with special characters of the password as %XX"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(write(t, tt.text))
+			var faults *Error
+			require.ErrorAs(t, err, &faults)
+			require.Equal(t, tt.want, err.Error())
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+func TestSyntaxErrorsNameTheLine(t *testing.T) {
+	for _, text := range []string{"delivery:\n\ttimeout: 1s\n", "a: [1\n", "http: {listen: a}\nhttp: {listen: b}\n", "- 1\n"} {
+		_, err := Load(write(t, text))
+		require.Error(t, err)
+		require.NotContains(t, err.Error(), "\n", "one line")
+		require.Contains(t, err.Error(), "relay.yaml")
+	}
+}
+
+func TestAllFaultsAtOnce(t *testing.T) {
+	_, err := Load(write(t, "delivery: {timeout: -1s, body: xml, concurrency: 0}\nnetwork: {allow: [x]}\n"))
+	require.Len(t, strings.Split(err.Error(), "\n"), 4)
+}
+
+func TestUnreadableFile(t *testing.T) {
+	_, err := Load("no/such/relay.yaml")
+	require.EqualError(t, err, "no/such/relay.yaml cannot be read: no such file or directory")
+}
+
+func TestUnknownVariable(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("RELAY_DATABSE_URL", "postgres://h/d")
+	_, err := Load("")
+	require.EqualError(t, err, "RELAY_DATABSE_URL: no key has this name; the nearest is RELAY_DATABASE_URL")
+}
+
+func TestBadVariables(t *testing.T) {
+	t.Chdir(t.TempDir())
+	t.Setenv("RELAY_DELIVERY_TIMEOUT", "15")
+	t.Setenv("RELAY_NETWORK_REQUIRE_HTTPS", "maybe")
+	t.Setenv("RELAY_SUBSCRIPTIONS", "{")
+	_, err := Load("")
+	require.Error(t, err)
+	require.Contains(t, err.Error(), "RELAY_DELIVERY_TIMEOUT: 15 has no unit")
+	require.Contains(t, err.Error(), `RELAY_NETWORK_REQUIRE_HTTPS: must be true or false, not "maybe"`)
+	require.Contains(t, err.Error(), "RELAY_SUBSCRIPTIONS: is neither YAML nor JSON")
+}
+
+func TestRequireDatabase(t *testing.T) {
+	var faults *Error
+	require.ErrorAs(t, Default().RequireDatabase(), &faults)
+	require.ErrorContains(t, faults, "RELAY_DATABASE_URL")
+	c := Default()
+	c.Database.URL = "postgres://h/d"
+	require.NoError(t, c.RequireDatabase())
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{"", "a: 1", "delivery: {accept: [200]}", "subscriptions: [{}]", "event_types: {a: b}", "\t", "&a [*a]"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), "relay.yaml")
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		if _, err := Load(path); err != nil {
+			var faults *Error
+			require.ErrorAs(t, err, &faults)
+			require.NotEmpty(t, faults.Faults)
+		}
+	})
+}

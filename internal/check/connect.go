@@ -1,0 +1,134 @@
+package check
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// connectTimeout is how long a connection may take to open.
+const connectTimeout = 10 * time.Second
+
+// ExplainConnect says in plain words why a connection could not be opened, and what to do about it. The text holds no
+// password. key is the setting that the URL came from.
+func ExplainConnect(err error, key string) (what, mend string) {
+	var pg *pgconn.PgError
+	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
+	text := err.Error()
+	switch {
+	case errors.As(err, &pg):
+		switch pg.Code {
+		case "28P01":
+			return "the server refuses the password", "correct user and password in " + key
+		case "28000":
+			return pg.Message, "correct the user in " + key + ", or allow it in the server's pg_hba.conf"
+		case "3D000":
+			return pg.Message, "create the database, or name another in " + key
+		case "53300":
+			return "the server has no free connection", "raise max_connections, or close connections nobody uses"
+		case "57P03":
+			return "the server is starting up or shutting down", "try again in a moment"
+		}
+		return pg.Message, "see what the server says; " + key + " names it"
+	case errors.As(err, &dns):
+		return "no host of the name " + dns.Name, "correct the host in " + key
+	case errors.As(err, &cert):
+		return "the server's certificate is not trusted", "set sslrootcert in " + key + ", or sslmode to what the server offers"
+	case strings.Contains(text, "server refused TLS"):
+		return "the server does not speak TLS", "set sslmode=disable in " + key + ", or switch ssl on in the server"
+	case strings.Contains(text, "connection refused"):
+		return "nothing listens there: connection refused", "start the server, or correct host and port in " + key
+	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "timeout"):
+		return "no answer within " + connectTimeout.String(), "correct host and port in " + key + ", or open the firewall"
+	}
+	return lastLine(text), "correct " + key
+}
+
+func lastLine(text string) string {
+	return strings.Join(strings.Fields(text), " ")
+}
+
+func (c *checker) connect(ctx context.Context) bool {
+	const name = "connection"
+	if c.cfg.Database.URL == "" {
+		c.fault(name, "set database.url in relay.yaml, or RELAY_DATABASE_URL", "no database is configured")
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	db, err := pgx.Connect(ctx, c.cfg.Database.URL)
+	if err != nil {
+		what, mend := ExplainConnect(err, "database.url")
+		c.fault(name, mend, "%s", what)
+		return false
+	}
+	c.db = db
+	config := db.Config()
+	c.ok(name, "connected to %s as %s", net.JoinHostPort(config.Host, fmt.Sprint(config.Port)), config.User)
+	return true
+}
+
+// replication opens a replication connection: what decides is whether the server grants one, not what a catalogue says.
+func (c *checker) replication(ctx context.Context) {
+	const name = "replication connection"
+	key, url := "database.replication_url", c.cfg.Database.ReplicationURL
+	if url == "" {
+		key, url = "database.url", c.cfg.Database.URL
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	config, err := pgconn.ParseConfig(url)
+	if err != nil {
+		c.fault(name, "correct "+key, "its URL cannot be read")
+		return
+	}
+	config.RuntimeParams["replication"] = "database"
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	if err != nil {
+		c.replicationRefused(err, key, config.User)
+		return
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	system, err := pglogrepl.IdentifySystem(ctx, conn)
+	if err != nil {
+		c.replicationRefused(err, key, config.User)
+		return
+	}
+	if system.SystemID != c.system || system.DBName != c.database {
+		c.fault(name, "point both at the same database",
+			"database.replication_url leads to database %s of another server than database.url", system.DBName)
+		return
+	}
+	c.ok(name, "the server grants it")
+}
+
+func (c *checker) replicationRefused(err error, key, user string) {
+	const name = "replication connection"
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		what, mend := ExplainConnect(err, key)
+		c.fault(name, mend, "%s", what)
+		return
+	}
+	switch {
+	case pg.Code == "42501" || strings.Contains(pg.Message, "replication role"):
+		c.fault(name, fmt.Sprintf("ALTER ROLE %s REPLICATION; (Amazon RDS: GRANT rds_replication TO …)", pgx.Identifier{user}.Sanitize()),
+			"role %s may not replicate", user)
+	case strings.Contains(pg.Message, "unsupported startup parameter") || pg.Code == "08P01":
+		c.fault(name, "set database.replication_url to the server itself", "a connection pooler is in the way (%s)", pg.Message)
+	case pg.Code == "53300":
+		c.fault(name, "ALTER SYSTEM SET max_wal_senders = 20; and restart the server", "all walsenders are in use")
+	default:
+		what, mend := ExplainConnect(err, key)
+		c.fault(name, mend, "%s", what)
+	}
+}
