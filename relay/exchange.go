@@ -128,13 +128,12 @@ func (x *exchange) failure(err error, t *Target) (class outbox.ErrorClass, text 
 
 // expiry says what the time went on.
 func (x *exchange) expiry(t *Target) (outbox.ErrorClass, string) {
-	stage := x.stage.Load()
-	switch {
-	case stage == stageLookup:
+	switch x.stage.Load() {
+	case stageLookup:
 		return outbox.ClassDNS, fmt.Sprintf("lookup %s: no answer from the DNS server within %s", t.URL.Hostname(), x.timeout)
-	case stage == stageHandshake:
+	case stageHandshake:
 		return outbox.ClassTimeout, fmt.Sprintf("tls handshake not finished within %s", x.timeout)
-	case stage == stageConnect:
+	case stageConnect:
 		return outbox.ClassTimeout, fmt.Sprintf("no connection within %s", x.timeout)
 	default: // On a new connection, or on one that was there.
 		return outbox.ClassTimeout, fmt.Sprintf("no answer within %s", x.timeout)
