@@ -59,6 +59,7 @@ func newRootCommand(p *program) *cobra.Command {
 		newRunCommand(p),
 		newInitCommand(p),
 		newCheckCommand(p),
+		newDemoCommand(p),
 		newTestCommand(p),
 		newLogCommand(p),
 		newShowCommand(p),

@@ -27,11 +27,6 @@ type drained struct {
 	relayPeak   int64         // Bytes.
 }
 
-// perThousand is seconds for each 1,000 deliveries.
-func (d *drained) perThousand(cpu time.Duration) float64 {
-	return cpu.Seconds() / float64(d.count) * 1000
-}
-
 func (d *drained) note() string {
 	note := fmt.Sprintf("%s events, the first %s after the start", thousands(int64(d.count)), d.start.Round(time.Millisecond))
 	if d.twice > 0 {

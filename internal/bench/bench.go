@@ -90,9 +90,19 @@ func (b *bench) describe(ctx context.Context) ([]string, error) {
 		return nil, fmt.Errorf("read the settings of Postgres: %w", err)
 	}
 	return []string{
-		fmt.Sprintf("Machine   %d CPUs for Postgres, relay, receiver and this program together; %s/%s, %s",
-			runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		fmt.Sprintf("Machine   %d CPUs for Postgres, relay, receiver and this program together; %s/%s, %s%s",
+			runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version(), loadBefore()),
 		"Postgres  " + strings.Join(all, ", "),
 		fmt.Sprintf("relay     `relay run` with its defaults; events of %d bytes of payload, one subscription, over loopback", len(payload)),
 	}, nil
+}
+
+// loadBefore tells how busy the machine was with other things: figures from a busy one mean little.
+func loadBefore() string {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	lastMinute, _, _ := strings.Cut(string(load), " ")
+	return "; load average " + lastMinute + " in the minute before"
 }

@@ -31,9 +31,9 @@ func newReceiver(t *testing.T) *receiverProcess {
 
 func TestCeilingReachesReceiver(t *testing.T) {
 	r := newReceiver(t)
-	rate, err := ceiling(t.Context(), r, 500)
+	raw, err := ceiling(t.Context(), r, 500)
 	require.NoError(t, err)
-	require.Positive(t, rate)
+	require.Positive(t, raw.rate)
 
 	got, err := r.arrivals(t.Context())
 	require.NoError(t, err)

@@ -16,12 +16,18 @@ import (
 // ceilingConcurrency is how many raw POSTs are in flight: the relay's default for one subscription.
 const ceilingConcurrency = 64
 
+// raw is what POSTs take that do nothing else.
+type raw struct {
+	rate float64 // A second.
+	cpu  float64 // Seconds of the sender for each 1,000.
+}
+
 // ceiling is how many POSTs a second net/http alone can make to the receiver, from this process: the body and the headers
 // that the relay sends, connections kept alive, nothing signed, read from a database or recorded.
-func ceiling(ctx context.Context, r *receiverProcess, count int) (float64, error) {
-	say("ceiling: %d raw POSTs", count)
+func ceiling(ctx context.Context, r *receiverProcess, count int) (c raw, err error) {
+	say("ceiling: %s raw POSTs", thousands(int64(count)))
 	if err := r.reset(ctx, count); err != nil {
-		return 0, err
+		return c, err
 	}
 	client := newClient()
 	defer client.CloseIdleConnections()
@@ -30,6 +36,10 @@ func ceiling(ctx context.Context, r *receiverProcess, count int) (float64, error
 		ids[i] = uuid.NewString()
 	}
 	body := envelope(ids[0])
+	cpuBefore, err := ownCPUTime()
+	if err != nil {
+		return c, err
+	}
 
 	group, sending := errgroup.WithContext(ctx)
 	for worker := range ceilingConcurrency {
@@ -43,10 +53,14 @@ func ceiling(ctx context.Context, r *receiverProcess, count int) (float64, error
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return 0, fmt.Errorf("post raw requests: %w", err)
+		return c, fmt.Errorf("post raw requests: %w", err)
+	}
+	cpuAfter, err := ownCPUTime()
+	if err != nil {
+		return c, err
 	}
 	got, err := r.wait(ctx, count)
-	return got.rate(), err
+	return raw{rate: got.rate(), cpu: perThousand(cpuAfter-cpuBefore, count)}, err
 }
 
 // newClient returns a client that keeps as many connections as are used at once.

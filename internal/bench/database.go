@@ -14,8 +14,8 @@ const (
 	eventType = "order.updated"
 
 	// payload is 200 bytes, about what a small event has.
-	payload = `{"order":"2b7f5c1e-8a55-4b0e-9c3d-1f0a6e7d9b42","status":"shipped","carrier":"Example Post",` +
-		`"items":[{"sku":"A-1001","count":2},{"sku":"B-2002","count":1}],"total":{"amount":"129.90","currency":"EUR"}}`
+	payload = `{"order":"2b7f5c1e-8a55-4b0e-9c3d-1f0a6e7d9b42","status":"shipped","carrier":"Example Mail",` +
+		`"items":[{"sku":"A-1001","count":2},{"sku":"B-2002","count":1}],"total":{"amount":"29.90","currency":"EUR"}}`
 )
 
 // database is a database of one measurement.
@@ -69,22 +69,22 @@ func (db *database) insert(ctx context.Context, count, batch int) error {
 		return fmt.Errorf("insert events: %w", err)
 	}
 	defer conn.Release()
-	_, err = conn.Exec(ctx, fmt.Sprintf(`
-		SET synchronous_commit = off;
-		DO $$
-		BEGIN
-		  FOR i IN 1..%d LOOP
-		    INSERT INTO outbox.events (type, user_id, payload)
-		    SELECT '%s', (i * %d + n)::text, '%s' FROM generate_series(1, %d) AS n;
-		    COMMIT;
-		  END LOOP;
-		END $$;
-		RESET synchronous_commit`, count/batch, eventType, batch, payload, batch))
-	if err != nil {
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = off"); err != nil {
+		return fmt.Errorf("insert events: %w", err)
+	}
+	for i := range count / batch {
+		if _, err := conn.Exec(ctx, insertBacklog, i*batch, batch, eventType, payload); err != nil {
+			return fmt.Errorf("insert events: %w", err)
+		}
+	}
+	if _, err := conn.Exec(ctx, "RESET synchronous_commit"); err != nil {
 		return fmt.Errorf("insert events: %w", err)
 	}
 	return nil
 }
+
+const insertBacklog = `INSERT INTO outbox.events (type, user_id, payload)
+SELECT $3::text, ($1::int + n)::text, $4::text::json FROM generate_series(1, $2::int) AS n`
 
 // waitRecorded waits until so many deliveries stand in the log as accepted.
 func (db *database) waitRecorded(ctx context.Context, count int) error {

@@ -28,20 +28,21 @@ func drain(ctx context.Context, b *bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	top := (before + after) / 2
+	top := (before.rate + after.rate) / 2
 
 	return []figure{
 		{Name: "relay", Value: relay.rate, Unit: "deliveries/s", Note: relay.note()},
-		{Name: "raw net/http POSTs, concurrency 64 (the ceiling)", Value: top, Unit: "/s",
-			Note: fmt.Sprintf("%s before, %s after", number(before), number(after))},
+		{Name: "raw net/http POSTs, concurrency 64: the ceiling", Value: top, Unit: "deliveries/s",
+			Note: fmt.Sprintf("%s before, %s after", number(before.rate), number(after.rate))},
 		{Name: "relay ÷ ceiling", Value: relay.rate / top, Target: atLeast(0.45)},
 		{Name: "polling outbox, one worker", Value: one, Unit: "deliveries/s", Note: "unsigned, one POST after the other"},
 		{Name: "relay ÷ one worker", Value: relay.rate / one, Target: atLeast(1.3)},
 		{Name: "polling outbox, four workers", Value: four, Unit: "deliveries/s"},
 		{Name: "relay ÷ four workers", Value: relay.rate / four},
-		{Name: "CPU of relay", Value: relay.perThousand(relay.relayCPU), Unit: "s per 1,000 deliveries",
+		{Name: "CPU of relay for 1,000 deliveries", Value: perThousand(relay.relayCPU, relay.count), Unit: "s",
 			Note: "from its start to the last outcome recorded"},
-		{Name: "CPU of Postgres", Value: relay.perThousand(relay.postgresCPU), Unit: "s per 1,000 deliveries"},
+		{Name: "CPU of Postgres for 1,000 deliveries", Value: perThousand(relay.postgresCPU, relay.count), Unit: "s"},
+		{Name: "CPU of the sender for 1,000 raw POSTs", Value: (before.cpu + after.cpu) / 2, Unit: "s"},
 	}, nil
 }
 

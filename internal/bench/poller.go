@@ -32,7 +32,7 @@ CREATE INDEX polled_events_pending_idx ON polled_events (created_at) WHERE statu
 
 // poll is how many deliveries a second so many workers of a polling outbox make of a backlog of count events.
 func poll(ctx context.Context, b *bench, workers, count int) (float64, error) {
-	say("polling outbox: %d events, %d workers", count, workers)
+	say("polling outbox: %s events, workers: %d", thousands(int64(count)), workers)
 	db, err := b.newDatabase(ctx, fmt.Sprintf("poll_%d", workers))
 	if err != nil {
 		return 0, err

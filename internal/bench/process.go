@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -50,4 +51,18 @@ func peakBytes(pid int) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("read peak memory: /proc/%d/status has no VmHWM", pid)
+}
+
+// ownCPUTime is the CPU time that this process has taken so far.
+func ownCPUTime() (time.Duration, error) {
+	var usage syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
+		return 0, fmt.Errorf("read CPU time: %w", err)
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
+}
+
+// perThousand is CPU seconds for each 1,000 of count.
+func perThousand(cpu time.Duration, count int) float64 {
+	return cpu.Seconds() / float64(count) * 1000
 }

@@ -100,7 +100,7 @@ func (f *figure) verdict() string {
 	return fmt.Sprintf("%s %s %s", mark, f.Target.Op, number(f.Target.Value))
 }
 
-// number prints three digits or so: 12,345, 123, 12.3 and 1.23.
+// number prints three digits or so: 12,345, 123, 12.3, 1.23 and 0.012.
 func number(v float64) string {
 	switch {
 	case v >= 1000:
@@ -109,8 +109,10 @@ func number(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
-	default:
+	case v >= 0.1:
 		return fmt.Sprintf("%.2f", v)
+	default:
+		return fmt.Sprintf("%.3f", v)
 	}
 }
 

@@ -28,7 +28,7 @@ type delays []time.Duration
 
 // observe commits events at a steady rate and returns how long each took to arrive. It waits for the last.
 func (b *bench) observe(ctx context.Context, db *database, work stream) (delays, error) {
-	say("latency: %d events/s for %s", work.rate, work.lasting)
+	say("streaming: %s events/s for %s", thousands(int64(work.rate)), work.lasting)
 	warm := int(warmUp.Seconds() * float64(work.rate))
 	count := warm + int(work.lasting.Seconds()*float64(work.rate))
 	if err := b.receiver.reset(ctx, count); err != nil {

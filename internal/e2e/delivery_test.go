@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -32,8 +33,9 @@ func TestAnEventArrivesSignedAndIsLogged(t *testing.T) {
 	require.Equal(t, 1, r.Len())
 	request := r.Requests()[0]
 	require.Equal(t, event, request.ID)
-	require.Equal(t, fmt.Sprintf(`{"id":"%s","type":"user.invited","timestamp":"%s","data":%s}`,
-		event, created.UTC().Format(time.RFC3339Nano), payload), string(request.Body))
+	envelope := fmt.Appendf(nil, `{"id":"%s","type":"user.invited","timestamp":"%s","data":%s}`,
+		event, created.UTC().Format(time.RFC3339Nano), payload)
+	require.True(t, bytes.Equal(envelope, request.Body), "byte for byte: %s", request.Body)
 	require.Equal(t, "application/json", request.Header.Get("content-type"))
 	require.Contains(t, request.Header.Get("user-agent"), "relay/")
 	secret := value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE id = $1::uuid`, id)

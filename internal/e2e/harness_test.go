@@ -29,20 +29,23 @@ import (
 // patience is how long a condition may take to come true on a busy machine.
 const patience = 60 * time.Second
 
-var binary string
-
 func TestMain(m *testing.M) {
-	folder, err := os.MkdirTemp("", "relay-e2e-")
-	if err != nil {
-		panic(err)
+	code := pgtest.Run(m)
+	if path, err := build(); err == nil {
+		_ = os.Remove(path)
 	}
-	defer os.RemoveAll(folder)
-	binary = filepath.Join(folder, "relay")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/outboxrelay/relay/cmd/relay").CombinedOutput(); err != nil {
-		panic(fmt.Sprintf("build the program: %v\n%s", err, out))
-	}
-	pgtest.Main(m)
+	os.Exit(code)
 }
+
+// build builds the program on first use, for all tests.
+var build = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(os.TempDir(), "relay-e2e-"+strconv.Itoa(os.Getpid()))
+	out, err := exec.Command("go", "build", "-o", path, "github.com/outboxrelay/relay/cmd/relay").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, out)
+	}
+	return path, nil
+})
 
 // instance is a running `relay run`.
 type instance struct {
@@ -80,6 +83,8 @@ func launch(t *testing.T, url, slot string, settings ...string) *instance {
 	require.NoError(t, l.Close())
 
 	i := &instance{t: t, log: &lockedBuffer{}, listen: listen, ended: make(chan struct{})}
+	binary, err := build()
+	require.NoError(t, err)
 	i.cmd = exec.Command(binary, "run")
 	i.cmd.Dir = t.TempDir()
 	i.cmd.Env = append(os.Environ(), append([]string{
