@@ -6,7 +6,7 @@
 GO ?= go
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo test lint bench fuzz build
+.PHONY: demo build test race lint bench
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)

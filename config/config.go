@@ -42,6 +42,7 @@ type Delivery struct {
 // Body is what a request carries.
 type Body string
 
+// The kinds of body.
 const (
 	BodyEnvelope Body = "envelope" // {"id", "type", "timestamp", "data"}
 	BodyPayload  Body = "payload"  // The payload alone.

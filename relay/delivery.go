@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-
-	"github.com/outboxrelay/relay/outbox"
 )
 
 // event is a row of outbox.events on its way out. It is shared by its deliveries and never changed.
@@ -75,9 +73,4 @@ func deliveryID(event, subscription uuid.UUID) uuid.UUID {
 	id[6] = sum[0]&0x0f | 0x80
 	id[8] = sum[2]&0x3f | 0x80
 	return id
-}
-
-// finalStatus says whether a delivery in this status is done.
-func finalStatus(s outbox.Status) bool {
-	return s != outbox.StatusPending && s != outbox.StatusRetrying
 }

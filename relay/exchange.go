@@ -25,7 +25,6 @@ type exchange struct {
 
 	body   []byte
 	reader bytes.Reader
-	sent   atomic.Bool  // Whether a connection has taken the body, so was there.
 	stage  atomic.Int32 // How far the connection that is being made for it has got.
 
 	webhook [3]string // The values of the three webhook headers.
@@ -35,6 +34,7 @@ const (
 	stageLookup int32 = iota + 1
 	stageConnect
 	stageHandshake
+	stageConnected
 )
 
 var (
@@ -86,21 +86,12 @@ func (x *exchange) request(t *Target, userAgent []string, id string, now time.Ti
 
 var contentTypeJSON = []string{"application/json"}
 
-// rewind gives the request body from its start; net/http asks again where a connection was dead before anything was written.
+// rewind gives the request body from its start; net/http asks again where a connection was dead before anything was
+// written. It is of a type that net/http knows to lie in memory: headers and body then leave in one write.
 func (x *exchange) rewind() (io.ReadCloser, error) {
 	x.reader.Reset(x.body)
-	return exchangeBody{x}, nil
+	return io.NopCloser(&x.reader), nil
 }
-
-// exchangeBody is the body of the request.
-type exchangeBody struct{ x *exchange }
-
-func (b exchangeBody) Read(p []byte) (int, error) {
-	b.x.sent.Store(true)
-	return b.x.reader.Read(p)
-}
-
-func (b exchangeBody) Close() error { return nil }
 
 // Value lets those who are handed the context find the exchange.
 func (x *exchange) Value(key any) any {
@@ -139,13 +130,13 @@ func (x *exchange) failure(err error, t *Target) (class outbox.ErrorClass, text 
 func (x *exchange) expiry(t *Target) (outbox.ErrorClass, string) {
 	stage := x.stage.Load()
 	switch {
-	case x.sent.Load():
-		return outbox.ClassTimeout, fmt.Sprintf("no answer within %s", x.timeout)
 	case stage == stageLookup:
 		return outbox.ClassDNS, fmt.Sprintf("lookup %s: no answer from the DNS server within %s", t.URL.Hostname(), x.timeout)
 	case stage == stageHandshake:
 		return outbox.ClassTimeout, fmt.Sprintf("tls handshake not finished within %s", x.timeout)
-	default:
+	case stage == stageConnect:
 		return outbox.ClassTimeout, fmt.Sprintf("no connection within %s", x.timeout)
+	default: // On a new connection, or on one that was there.
+		return outbox.ClassTimeout, fmt.Sprintf("no answer within %s", x.timeout)
 	}
 }

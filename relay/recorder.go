@@ -356,11 +356,11 @@ func (r *recorder) settle(batch []entry) {
 	for _, e := range batch {
 		switch {
 		case e.kind == entryChange:
-			e.tx.settle(1)
+			e.tx.settle()
 		case e.d != nil:
 			if !e.d.settled {
 				e.d.settled = true
-				e.d.tx.settle(1)
+				e.d.tx.settle()
 			}
 			r.metrics.recorded(e.kind, e.d)
 			if e.kind == entrySpill || e.kind == entryUnsent {

@@ -263,8 +263,11 @@ func (r *Relay) writeDownSlow(d *delivery, kind spillKind) {
 
 // wroteDown notes that a pending delivery stands in the database.
 func (r *Relay) wroteDown(subscription uuid.UUID, dueNow bool) {
-	if dueNow {
-		r.dispatch.setBacklog(subscription, true)
+	if !dueNow {
+		return
+	}
+	r.dispatch.setBacklog(subscription, true)
+	if r.dispatch.roomFor(subscription) > 0 { // Otherwise its lane wakes the claimer, once it has room.
 		r.claimer.wakeUp()
 	}
 }

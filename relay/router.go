@@ -124,7 +124,7 @@ func (r *router) lookUp(ctx context.Context) error {
 	for len(r.lookups) > 0 {
 		d := r.lookups[0]
 		if _, ok := found[d.id]; ok {
-			d.tx.settle(1)
+			d.tx.settle()
 			r.dispatch.releaseN(d.event, 1)
 		} else if err := r.forward(ctx, d); err != nil {
 			return err

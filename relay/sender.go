@@ -214,7 +214,11 @@ func (x *exchange) readBody(resp *http.Response) string {
 
 func (s *Sender) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	enterStage(ctx, stageLookup)
-	return s.dialer.DialContext(ctx, network, address)
+	conn, err := s.dialer.DialContext(ctx, network, address)
+	if err == nil {
+		enterStage(ctx, stageConnected)
+	}
+	return conn, err
 }
 
 // control is called for each address that a connection is tried to.
@@ -238,6 +242,7 @@ func (s *Sender) dialTLS(ctx context.Context, network, address string) (net.Conn
 		_ = conn.Close()
 		return nil, &handshakeError{err}
 	}
+	enterStage(ctx, stageConnected)
 	return client, nil
 }
 

@@ -40,11 +40,11 @@ func (t *tracker) commit(tx *transaction, end pglogrepl.LSN) {
 
 func (tx *transaction) add(n int) { tx.pending.Add(int64(n)) }
 
-// settle notes that n of what came of the transaction stand in the database. A nil transaction is that of a delivery
+// settle notes that one of the things that came of the transaction stands in the database. A nil transaction is that of a delivery
 // which the database owns.
-func (tx *transaction) settle(n int) {
+func (tx *transaction) settle() {
 	if tx != nil {
-		tx.pending.Add(-int64(n))
+		tx.pending.Add(-1)
 	}
 }
 

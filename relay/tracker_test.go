@@ -20,12 +20,12 @@ func TestTrackerConfirmsOnlyTheSettledPrefix(t *testing.T) {
 	require.Zero(t, position, "the first transaction has two deliveries to go")
 	require.False(t, drained)
 
-	second.settle(1)
-	first.settle(1)
+	second.settle()
+	first.settle()
 	position, _ = tr.settled()
 	require.Zero(t, position, "a later transaction does not confirm an earlier one")
 
-	first.settle(1)
+	first.settle()
 	position, drained = tr.settled()
 	require.Equal(t, pglogrepl.LSN(310), position, "all three, the empty one included")
 	require.True(t, drained)
@@ -62,7 +62,7 @@ func TestTrackerForgetsTransactionsOfAnEndedStream(t *testing.T) {
 	position, drained := tr.settled()
 	require.Equal(t, pglogrepl.LSN(80), position)
 	require.True(t, drained)
-	old.settle(1) // A late recorder does no harm.
+	old.settle() // A late recorder does no harm.
 	position, _ = tr.settled()
 	require.Equal(t, pglogrepl.LSN(80), position)
 }

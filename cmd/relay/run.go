@@ -6,6 +6,8 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,8 +66,24 @@ func (f logFlags) logger(w io.Writer) (*slog.Logger, error) {
 	return nil, usagef("--log-format %q: is neither text nor json", f.format)
 }
 
+// tuneMemory collects garbage less often than Go does for a small heap, which gave about a tenth more throughput, and
+// often enough to stay within what the relay promises. GOGC and GOMEMLIMIT win.
+func tuneMemory() {
+	const (
+		heapGrowthPercent = 400
+		softLimitBytes    = 96 << 20 // Of the 128 MB promised; the rest is for what Go does not count.
+	)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(heapGrowthPercent)
+	}
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(softLimitBytes)
+	}
+}
+
 // runRelay relays until ctx ends. The HTTP server is there before the database is, and until all is recorded.
 func runRelay(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
+	tuneMemory()
 	this := thisBuild()
 	registry := newRegistry(this)
 	engine, err := relay.New(cfg, relay.Options{Logger: log, Version: this.Version, Registry: registry})

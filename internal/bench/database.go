@@ -69,27 +69,22 @@ func (db *database) insert(ctx context.Context, count, batch int) error {
 		return fmt.Errorf("insert events: %w", err)
 	}
 	defer conn.Release()
-	for _, statement := range []string{
-		"SET synchronous_commit = off",
-		fmt.Sprintf(insertBacklog, count/batch, eventType, batch, payload, batch),
-		"RESET synchronous_commit",
-	} {
-		if _, err := conn.Exec(ctx, statement); err != nil {
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = off"); err != nil {
+		return fmt.Errorf("insert events: %w", err)
+	}
+	for i := range count / batch {
+		if _, err := conn.Exec(ctx, insertBacklog, i*batch, batch, eventType, payload); err != nil {
 			return fmt.Errorf("insert events: %w", err)
 		}
+	}
+	if _, err := conn.Exec(ctx, "RESET synchronous_commit"); err != nil {
+		return fmt.Errorf("insert events: %w", err)
 	}
 	return nil
 }
 
-const insertBacklog = `
-DO $$
-BEGIN
-  FOR i IN 1..%d LOOP
-    INSERT INTO outbox.events (type, user_id, payload)
-    SELECT '%s', (i * %d + n)::text, '%s' FROM generate_series(1, %d) AS n;
-    COMMIT;
-  END LOOP;
-END $$`
+const insertBacklog = `INSERT INTO outbox.events (type, user_id, payload)
+SELECT $3::text, ($1::int + n)::text, $4::text::json FROM generate_series(1, $2::int) AS n`
 
 // waitRecorded waits until so many deliveries stand in the log as accepted.
 func (db *database) waitRecorded(ctx context.Context, count int) error {

@@ -14,6 +14,7 @@ import (
 // Status is how an item stands.
 type Status string
 
+// The statuses.
 const (
 	OK      Status = "ok"
 	Warning Status = "warning" // Works, but not for long or not as meant.

@@ -30,7 +30,10 @@ var shared struct {
 }
 
 // Main runs the tests, removes the shared cluster and ends the process with their exit code.
-func Main(m *testing.M) { os.Exit(run(m, false)) }
+func Main(m *testing.M) { os.Exit(Run(m)) }
+
+// Run is Main for those that have more to clean up: it returns the exit code.
+func Run(m *testing.M) int { return run(m, false) }
 
 // MainLeak is Main; where the tests passed, goroutines that they left behind are a failure.
 func MainLeak(m *testing.M) { os.Exit(run(m, true)) }

@@ -37,6 +37,7 @@ const (
 // StopMode says how a server stops.
 type StopMode int
 
+// The ways to stop, as pg_ctl names them.
 const (
 	Fast      StopMode = iota // Ends the sessions, then stops in an orderly way.
 	Immediate                 // Stops at once; recovers from the WAL at the next start.
