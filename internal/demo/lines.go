@@ -26,12 +26,11 @@ type span struct {
 	shade shade
 }
 
-func text(s string) span   { return span{s, plainShade} }
-func bold(s string) span   { return span{s, boldShade} }
-func faint(s string) span  { return span{s, faintShade} }
-func red(s string) span    { return span{s, redShade} }
-func green(s string) span  { return span{s, greenShade} }
-func yellow(s string) span { return span{s, yellowShade} }
+func text(s string) span  { return span{s, plainShade} }
+func bold(s string) span  { return span{s, boldShade} }
+func faint(s string) span { return span{s, faintShade} }
+func red(s string) span   { return span{s, redShade} }
+func green(s string) span { return span{s, greenShade} }
 
 func (s span) width() int { return utf8.RuneCountInString(s.text) }
 

@@ -33,10 +33,10 @@ func deliver(t *testing.T, to *subscriber, id uuid.UUID) int {
 	now := time.Now()
 	signature, err := to.webhook.Sign(id.String(), now, body)
 	require.NoError(t, err)
-	return send(t, to, id, now, signature, body)
+	return send(to, id, now, signature, body)
 }
 
-func send(t *testing.T, to *subscriber, id uuid.UUID, now time.Time, signature string, body []byte) int {
+func send(to *subscriber, id uuid.UUID, now time.Time, signature string, body []byte) int {
 	req := httptest.NewRequest(http.MethodPost, to.url(), bytes.NewReader(body))
 	req.Header.Set("webhook-id", id.String())
 	req.Header.Set("webhook-timestamp", strconv.FormatInt(now.Unix(), 10))
@@ -97,7 +97,7 @@ func TestProof(t *testing.T) {
 		s := testStage(t)
 		s.ledger.commit(id)
 		deliver(t, s.crm, id)
-		require.Equal(t, http.StatusForbidden, send(t, s.audit, id, time.Now(), "v1,bm90IGEgc2lnbmF0dXJl", []byte("{}")))
+		require.Equal(t, http.StatusForbidden, send(s.audit, id, time.Now(), "v1,bm90IGEgc2lnbmF0dXJl", []byte("{}")))
 		require.Equal(t, map[string]bool{received: true, neverSeen: true, signed: false}, held(s))
 	})
 }
