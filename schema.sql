@@ -119,6 +119,7 @@ CREATE TABLE IF NOT EXISTS outbox.events (
 
   CONSTRAINT events_pkey PRIMARY KEY (id),
   CONSTRAINT events_type_check CHECK (type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$'),
+  CONSTRAINT events_user_id_check CHECK (octet_length(user_id) <= 2000), -- the log's index takes no more than 2,700
   CONSTRAINT events_created_at_check CHECK (created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00')
 );
 COMMENT ON TABLE outbox.events IS
@@ -126,7 +127,7 @@ COMMENT ON TABLE outbox.events IS
 COMMENT ON COLUMN outbox.events.id IS 'Sent as webhook-id. Time-ordered by default; the host app may give its own.';
 COMMENT ON COLUMN outbox.events.type IS 'Dotted name such as user.invited: letters, digits, _ and -, with dots between.';
 COMMENT ON COLUMN outbox.events.tenant IS 'Whose subscriptions receive it: a project, an account.';
-COMMENT ON COLUMN outbox.events.user_id IS 'The user it is about, if any: the key of the per-user log.';
+COMMENT ON COLUMN outbox.events.user_id IS 'The user it is about, if any: the key of the per-user log. At most 2,000 bytes.';
 COMMENT ON COLUMN outbox.events.payload IS 'Sent byte for byte as written.';
 COMMENT ON COLUMN outbox.events.created_at IS 'When it happened; the timestamp of the envelope. Default: the start of the transaction.';
 

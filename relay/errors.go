@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"strings"
 
@@ -37,7 +38,14 @@ var mends = map[string]string{
 func mend(err error) error {
 	var known *ConfigError
 	var pg *pgconn.PgError
-	if err == nil || errors.As(err, &known) || !errors.As(err, &pg) {
+	if err == nil || errors.As(err, &known) {
+		return err
+	}
+	if !errors.As(err, &pg) {
+		var connect *pgconn.ConnectError
+		if errors.As(err, &connect) {
+			return fmt.Errorf("%w; start the server, or correct host and port in database.url", err)
+		}
 		return err
 	}
 	what := mends[pg.Code]
