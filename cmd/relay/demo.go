@@ -1,42 +1,85 @@
+//go:build unix
+
 package main
 
 import (
 	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/outboxrelay/relay/internal/demo"
 )
 
-// pipeDemo is how long the demo takes where nobody is there to press Ctrl-C.
-const pipeDemo = 20 * time.Second
+const (
+	// demoOnPipe is how long the demo lasts where nobody sits who could end it.
+	demoOnPipe = 20 * time.Second
+	// maxDemoRate is more than any one machine delivers three times over.
+	maxDemoRate = 10_000
+)
 
 func newDemoCommand(p *program) *cobra.Command {
-	o := demo.Options{Out: p.stdout, Version: thisBuild().Version}
+	var lasting time.Duration
+	var rate int
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch real events go out, on a private throw-away Postgres",
-		Long: "Start a private Postgres, a small host app that signs users up, three subscribers (one healthy, one that answers\n" +
-			"500, one that goes down and comes back) and the relay between them; show what happens; end with the totals, the\n" +
-			"proof that committed is received and rolled back is never seen, and the log of one user. Nothing is left behind.",
-		Args: cobra.NoArgs,
+		Short: "Watch the whole thing on a private throw-away Postgres; needs nothing set up",
+		Long: "Start a private Postgres, a host app that signs users up, three subscribers (one healthy, one that answers 500, one\n" +
+			"that is down and comes back) and the relay, and show live what is committed, delivered, rejected and retried.\n" +
+			"In the end every committed event is looked for at the healthy subscriber, and every event that was rolled back\n" +
+			"everywhere: the exit code is 0 where all came and none of these did. Nothing is left behind.",
+		Example: "  relay demo\n  relay demo --for 20s --rate 200",
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.Rate < 1 || o.Rate > 1000 {
-				return usagef("--rate %d: is out of range: 1 to 1000", o.Rate)
+			size := p.terminalSize()
+			if !cmd.Flags().Changed("for") && size == nil {
+				lasting = demoOnPipe
 			}
-			if o.For < 0 {
-				return usagef("--for %s: must not be negative", o.For)
+			if lasting < 0 {
+				return usagef("--for %s: is negative", lasting)
 			}
-			o.Terminal = inColor(p.stdout)
-			if o.For == 0 && !o.Terminal {
-				o.For = pipeDemo
+			if rate < 1 || rate > maxDemoRate {
+				return usagef("--rate %d: is not between 1 and %d", rate, maxDemoRate)
 			}
-			// The first signal ends the sign-ups and brings the totals; the second ends the process.
-			return demo.Run(cmd.Context(), context.WithoutCancel(cmd.Context()), o)
+			return p.runDemo(cmd.Context(), demo.Options{
+				Out: p.stdout, Color: inColor(p.stdout), Size: size, Lasting: lasting, Rate: rate, Relay: runRelay,
+			})
 		},
 	}
-	cmd.Flags().DurationVar(&o.For, "for", 0, "how long users sign up (default: until Ctrl-C; 20s where the output is not a terminal)")
-	cmd.Flags().IntVar(&o.Rate, "rate", 20, "sign-ups a second")
+	cmd.Flags().DurationVar(&lasting, "for", 0, "how long users sign up; 0: until Ctrl-C (default: 0 on a terminal, else 20s)")
+	cmd.Flags().IntVar(&rate, "rate", 20, "transactions a second")
 	return cmd
+}
+
+func (p *program) runDemo(ctx context.Context, o demo.Options) error {
+	// A terminal that is closed would end the process, and leave files behind.
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	defer stop()
+	d := demo.New(o)
+	p.abandon.Store(new(d.Abandon))
+	err := d.Run(ctx)
+	if errors.Is(err, demo.ErrNotProven) {
+		return errSaid // with what did not hold
+	}
+	return err
+}
+
+// terminalSize returns what tells the size of the terminal that stdout is, or nil where it is none that can be drawn on.
+func (p *program) terminalSize() func() (width, height int) {
+	file, ok := p.stdout.(*os.File)
+	if !ok || terminalWidth(file) == 0 || os.Getenv("TERM") == "dumb" {
+		return nil
+	}
+	return func() (int, int) {
+		width, height, err := term.GetSize(int(file.Fd()))
+		if err != nil {
+			return 0, 0
+		}
+		return width, height
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,9 @@ type program struct {
 	configPath     string // Empty: relay.yaml in the current folder, where there is one.
 	stdout, stderr io.Writer
 	started        bool // A command has begun: what comes now is no mistake in its flags.
+
+	// abandon, where a command sets it, cleans up before a second signal ends the process at once.
+	abandon atomic.Pointer[func()]
 }
 
 // execute runs one command line and returns the exit code.
@@ -28,7 +32,7 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	ctx, stop := untilSignal(stderr)
+	ctx, stop := p.untilSignal()
 	defer stop()
 	err := root.ExecuteContext(ctx)
 	if err != nil && !p.started {
@@ -87,7 +91,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 }
 
 // untilSignal returns a context that the first SIGTERM or SIGINT ends. The second ends the process, with exit code 1.
-func untilSignal(stderr io.Writer) (context.Context, context.CancelFunc) {
+func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
@@ -99,7 +103,10 @@ func untilSignal(stderr io.Writer) (context.Context, context.CancelFunc) {
 			return
 		}
 		<-signals
-		_, _ = fmt.Fprintln(stderr, "relay: ended at once by a second signal")
+		if abandon := p.abandon.Load(); abandon != nil {
+			(*abandon)()
+		}
+		_, _ = fmt.Fprintln(p.stderr, "relay: ended at once by a second signal")
 		os.Exit(exitFailed)
 	}()
 	return ctx, func() {

@@ -16,15 +16,15 @@ func drain(ctx context.Context, b *bench) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	after, err := ceiling(ctx, b.receiver, b.size.drain)
+	if err != nil {
+		return nil, err
+	}
 	one, err := poll(ctx, b, 1, b.size.poll)
 	if err != nil {
 		return nil, err
 	}
 	four, err := poll(ctx, b, 4, b.size.poll)
-	if err != nil {
-		return nil, err
-	}
-	after, err := ceiling(ctx, b.receiver, b.size.drain)
 	if err != nil {
 		return nil, err
 	}
