@@ -14,7 +14,7 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 1.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 2.';
 
 
 -- Functions that defaults and checks below call ---------------------------------------------------------------------
@@ -116,6 +116,7 @@ CREATE TABLE IF NOT EXISTS outbox.events (
   user_id    text,
   payload    json        NOT NULL,
   created_at timestamptz NOT NULL DEFAULT now(),
+  traceparent text,
 
   CONSTRAINT events_pkey PRIMARY KEY (id),
   CONSTRAINT events_type_check CHECK (type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$'),
@@ -150,6 +151,9 @@ CREATE TABLE IF NOT EXISTS outbox.subscriptions (
   declared        boolean NOT NULL DEFAULT false,
   disabled_at     timestamptz,
   disabled_reason text,
+  rate        double precision,
+  concurrency integer,
+  timeout     interval,
 
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_name_key UNIQUE (tenant, name),
@@ -159,7 +163,10 @@ CREATE TABLE IF NOT EXISTS outbox.subscriptions (
   CONSTRAINT subscriptions_event_types_check CHECK (outbox.valid_event_types(event_types)),
   CONSTRAINT subscriptions_secret_check CHECK (outbox.valid_secret(secret)),
   CONSTRAINT subscriptions_previous_secret_check CHECK (outbox.valid_secret(previous_secret)),
-  CONSTRAINT subscriptions_headers_check CHECK (outbox.valid_headers(headers))
+  CONSTRAINT subscriptions_headers_check CHECK (outbox.valid_headers(headers)),
+  CONSTRAINT subscriptions_rate_check CHECK (rate BETWEEN 0.001 AND 100000),
+  CONSTRAINT subscriptions_concurrency_check CHECK (concurrency BETWEEN 1 AND 10000),
+  CONSTRAINT subscriptions_timeout_check CHECK (timeout > '0' AND timeout <= '1 hour')
 );
 COMMENT ON TABLE outbox.subscriptions IS
   'Who receives which events. Write it with plain SQL, the relay''s command line, its console or relay.yaml; a change takes effect in commit order with the events.';
@@ -195,7 +202,7 @@ COMMENT ON TABLE outbox.subscription_changes IS
   'Every change of a subscription, written by a trigger. The relay reads it in the same stream as the events, so that an event goes to the subscriptions as they were when it was committed. Old rows are removed by the relay.';
 COMMENT ON COLUMN outbox.subscription_changes.id IS 'In order of writing.';
 COMMENT ON COLUMN outbox.subscription_changes.subscription_id IS 'The subscription that changed.';
-COMMENT ON COLUMN outbox.subscription_changes.subscription IS 'The row after the change; NULL: it was deleted.';
+COMMENT ON COLUMN outbox.subscription_changes.subscription IS 'The row after the change, and its timeout in microseconds; NULL: it was deleted.';
 COMMENT ON COLUMN outbox.subscription_changes.changed_at IS 'When.';
 COMMENT ON COLUMN outbox.subscription_changes.commit_lsn IS 'The commit''s position in the WAL, set by the relay once it has read the change; NULL: still to be read.';
 
@@ -228,12 +235,39 @@ CREATE OR REPLACE FUNCTION outbox.journal_subscription() RETURNS trigger
       INSERT INTO outbox.subscription_changes (subscription_id) VALUES (OLD.id);
     END IF;
     IF TG_OP <> 'DELETE' THEN
-      INSERT INTO outbox.subscription_changes (subscription_id, subscription) VALUES (NEW.id, row_to_json(NEW));
+      INSERT INTO outbox.subscription_changes (subscription_id, subscription)
+        SELECT NEW.id, row_to_json(s)
+          FROM (SELECT NEW.*, (extract(epoch FROM NEW.timeout) * 1000000)::bigint AS timeout_us) AS s;
     END IF;
     RETURN NULL;
   END
   $$;
 COMMENT ON FUNCTION outbox.journal_subscription() IS 'Trigger: writes outbox.subscription_changes.';
+
+
+-- The catalogue of event types -----------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS outbox.event_types (
+  type        text        NOT NULL,
+  description text        NOT NULL DEFAULT '',
+  sample      json        NOT NULL,
+  schema      json,
+  declared    boolean     NOT NULL DEFAULT false,
+  created_at  timestamptz NOT NULL DEFAULT now(),
+  updated_at  timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT event_types_pkey PRIMARY KEY (type),
+  CONSTRAINT event_types_type_check CHECK (type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$')
+);
+COMMENT ON TABLE outbox.event_types IS
+  'The catalogue: what a test sends and the documentation shows. An event of a type that is not in it is delivered all the same.';
+COMMENT ON COLUMN outbox.event_types.type IS 'The event type, such as user.invited.';
+COMMENT ON COLUMN outbox.event_types.description IS 'What happened, in words.';
+COMMENT ON COLUMN outbox.event_types.sample IS 'A sample payload; a test sends it byte for byte.';
+COMMENT ON COLUMN outbox.event_types.schema IS 'JSON Schema of the payload, where there is one.';
+COMMENT ON COLUMN outbox.event_types.declared IS 'true: kept by relay.yaml, which wins over edits at each start.';
+COMMENT ON COLUMN outbox.event_types.created_at IS 'When it was added.';
+COMMENT ON COLUMN outbox.event_types.updated_at IS 'When it was last changed by relay.yaml.';
 
 
 -- Deliveries and attempts: written by the relay alone -----------------------------------------------------------------
@@ -334,6 +368,135 @@ COMMENT ON COLUMN outbox.relay_state.scanned_lsn IS 'The slot''s first consisten
 COMMENT ON COLUMN outbox.relay_state.confirmed_lsn IS 'The relay has confirmed no later position: a slot beyond it was made by somebody else.';
 COMMENT ON COLUMN outbox.relay_state.updated_at IS 'When this row was last written.';
 
+CREATE TABLE IF NOT EXISTS outbox.relay_home (
+  single            boolean     NOT NULL DEFAULT true,
+  system_identifier text        NOT NULL,
+  database_oid      oid         NOT NULL,
+  adopted_at        timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT relay_home_pkey PRIMARY KEY (single),
+  CONSTRAINT relay_home_single_check CHECK (single)
+);
+COMMENT ON TABLE outbox.relay_home IS
+  'The database that the relay was set up for: one row. In any other, a copy or a restore, it sends nothing until `relay adopt`.';
+COMMENT ON COLUMN outbox.relay_home.single IS 'true: there is one row.';
+COMMENT ON COLUMN outbox.relay_home.system_identifier IS 'The cluster, as pg_control_system() names it.';
+COMMENT ON COLUMN outbox.relay_home.database_oid IS 'The database in it.';
+COMMENT ON COLUMN outbox.relay_home.adopted_at IS 'When it was set up, or last adopted.';
+
+-- Unlogged: worth nothing after a crash, and written every few seconds.
+CREATE UNLOGGED TABLE IF NOT EXISTS outbox.relays (
+  id         uuid        NOT NULL,
+  host       text        NOT NULL,
+  pid        integer     NOT NULL,
+  version    text        NOT NULL,
+  slot       text        NOT NULL,
+  started_at timestamptz NOT NULL,
+  seen_at    timestamptz NOT NULL,
+  leads      boolean     NOT NULL,
+  ready      boolean     NOT NULL,
+  state      text        NOT NULL,
+  in_flight  integer     NOT NULL,
+
+  CONSTRAINT relays_pkey PRIMARY KEY (id)
+);
+COMMENT ON TABLE outbox.relays IS 'The relays that run, each of which renews its row every few seconds; `relay status` shows them.';
+COMMENT ON COLUMN outbox.relays.id IS 'Of the process; new at each start.';
+COMMENT ON COLUMN outbox.relays.host IS 'Where it runs.';
+COMMENT ON COLUMN outbox.relays.pid IS 'Its process id there.';
+COMMENT ON COLUMN outbox.relays.version IS 'The relay''s version.';
+COMMENT ON COLUMN outbox.relays.slot IS 'The replication slot that it reads or stands by for.';
+COMMENT ON COLUMN outbox.relays.started_at IS 'When it started.';
+COMMENT ON COLUMN outbox.relays.seen_at IS 'When it last renewed this row: one of half a minute ago is gone.';
+COMMENT ON COLUMN outbox.relays.leads IS 'Whether it reads the stream.';
+COMMENT ON COLUMN outbox.relays.ready IS 'What /readyz says.';
+COMMENT ON COLUMN outbox.relays.state IS 'The same in words.';
+COMMENT ON COLUMN outbox.relays.in_flight IS 'Requests in flight.';
+
+CREATE TABLE IF NOT EXISTS outbox.relay_stats (
+  minute           timestamptz NOT NULL,
+  relay_id         uuid        NOT NULL,
+  events           bigint      NOT NULL,
+  accepted         bigint      NOT NULL,
+  rejected         bigint      NOT NULL,
+  unreachable      bigint      NOT NULL,
+  failed           bigint      NOT NULL,
+  answer_counts    bigint[]    NOT NULL,
+  delay_counts     bigint[]    NOT NULL,
+  pending          bigint,
+  retrying         bigint,
+  oldest_seconds   double precision,
+  slot_lag_bytes   bigint,
+
+  CONSTRAINT relay_stats_pkey PRIMARY KEY (minute, relay_id)
+);
+COMMENT ON TABLE outbox.relay_stats IS 'What each relay did in each minute, kept for two days: for `relay status` and the console.';
+COMMENT ON COLUMN outbox.relay_stats.minute IS 'The minute''s start.';
+COMMENT ON COLUMN outbox.relay_stats.relay_id IS 'The process, as in outbox.relays.';
+COMMENT ON COLUMN outbox.relay_stats.events IS 'Events read from the stream.';
+COMMENT ON COLUMN outbox.relay_stats.accepted IS 'Attempts whose answer was accepted.';
+COMMENT ON COLUMN outbox.relay_stats.rejected IS 'Attempts with any other answer.';
+COMMENT ON COLUMN outbox.relay_stats.unreachable IS 'Attempts without an answer.';
+COMMENT ON COLUMN outbox.relay_stats.failed IS 'Deliveries that failed for good.';
+COMMENT ON COLUMN outbox.relay_stats.answer_counts IS
+  'Attempts by duration: at most 1, 2, 5, 10, 20, 50, 100, 200, 500 ms, 1, 2, 5, 10, 20 s, and longer.';
+COMMENT ON COLUMN outbox.relay_stats.delay_counts IS 'First attempts by the time since the commit, in the same steps.';
+COMMENT ON COLUMN outbox.relay_stats.pending IS 'Deliveries that waited as pending; NULL where this relay did not lead.';
+COMMENT ON COLUMN outbox.relay_stats.retrying IS 'Deliveries that waited to be tried again; NULL where this relay did not lead.';
+COMMENT ON COLUMN outbox.relay_stats.oldest_seconds IS 'How long the oldest pending delivery had been due; NULL where none was.';
+COMMENT ON COLUMN outbox.relay_stats.slot_lag_bytes IS 'WAL written since the slot''s confirmed position; NULL where this relay did not lead.';
+
+CREATE TABLE IF NOT EXISTS outbox.subscription_stats (
+  subscription_id uuid        NOT NULL,
+  hour            timestamptz NOT NULL,
+  relay_id        uuid        NOT NULL,
+  accepted        bigint      NOT NULL,
+  rejected        bigint      NOT NULL,
+  unreachable     bigint      NOT NULL,
+  failed          bigint      NOT NULL,
+  duration_ms     bigint      NOT NULL,
+
+  CONSTRAINT subscription_stats_pkey PRIMARY KEY (subscription_id, hour, relay_id)
+);
+COMMENT ON TABLE outbox.subscription_stats IS
+  'What each relay sent to each subscription in each hour, kept for two days: for `relay status` and the console.';
+COMMENT ON COLUMN outbox.subscription_stats.subscription_id IS 'The subscription.';
+COMMENT ON COLUMN outbox.subscription_stats.hour IS 'The hour''s start.';
+COMMENT ON COLUMN outbox.subscription_stats.relay_id IS 'The process, as in outbox.relays.';
+COMMENT ON COLUMN outbox.subscription_stats.accepted IS 'Attempts whose answer was accepted.';
+COMMENT ON COLUMN outbox.subscription_stats.rejected IS 'Attempts with any other answer.';
+COMMENT ON COLUMN outbox.subscription_stats.unreachable IS 'Attempts without an answer.';
+COMMENT ON COLUMN outbox.subscription_stats.failed IS 'Deliveries that failed for good.';
+COMMENT ON COLUMN outbox.subscription_stats.duration_ms IS 'What the attempts took together, in milliseconds.';
+
+
+-- Columns that came later -----------------------------------------------------------------------------------------------
+-- For a schema of an earlier version; added only where missing, since even ADD COLUMN IF NOT EXISTS locks the table.
+
+DO $$
+DECLARE
+  wanted record;
+BEGIN
+  FOR wanted IN SELECT * FROM (VALUES
+    ('events', 'traceparent', 'text'),
+    ('subscriptions', 'rate', 'double precision CONSTRAINT subscriptions_rate_check CHECK (rate BETWEEN 0.001 AND 100000)'),
+    ('subscriptions', 'concurrency', 'integer CONSTRAINT subscriptions_concurrency_check CHECK (concurrency BETWEEN 1 AND 10000)'),
+    ('subscriptions', 'timeout', 'interval CONSTRAINT subscriptions_timeout_check CHECK (timeout > ''0'' AND timeout <= ''1 hour'')')
+  ) AS w(relation, name, definition)
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_attribute
+                    WHERE attrelid = format('outbox.%I', wanted.relation)::regclass AND attname = wanted.name) THEN
+      EXECUTE format('ALTER TABLE outbox.%I ADD COLUMN %I %s', wanted.relation, wanted.name, wanted.definition);
+    END IF;
+  END LOOP;
+END
+$$;
+
+COMMENT ON COLUMN outbox.events.traceparent IS 'The trace that it belongs to (W3C Trace Context), sent on as the header traceparent; what is none is not sent.';
+COMMENT ON COLUMN outbox.subscriptions.rate IS 'Requests a second at most, evenly spaced; NULL: no limit.';
+COMMENT ON COLUMN outbox.subscriptions.concurrency IS 'Requests in flight at most; NULL: delivery.concurrency_per_subscription.';
+COMMENT ON COLUMN outbox.subscriptions.timeout IS 'How long its server may take to answer, such as 5s; NULL: delivery.timeout.';
+
 
 -- Indexes and triggers -------------------------------------------------------------------------------------------------
 -- Made only where missing: CREATE INDEX IF NOT EXISTS and CREATE OR REPLACE TRIGGER lock the table even where there is
@@ -356,9 +519,15 @@ BEGIN
     -- The log of a user.
     ('deliveries_user_idx',
      'CREATE INDEX deliveries_user_idx ON outbox.deliveries (user_id, event_created_at) WHERE user_id IS NOT NULL'),
-    -- The log, newest first, and retention.
-    ('deliveries_event_created_at_idx',
-     'CREATE INDEX deliveries_event_created_at_idx ON outbox.deliveries (event_created_at)'),
+    -- The log, newest first, a page at a time; and retention.
+    ('deliveries_log_idx',
+     'CREATE INDEX deliveries_log_idx ON outbox.deliveries (event_created_at, id)'),
+    -- The log of what did not go well: few, mostly.
+    ('deliveries_not_accepted_idx',
+     'CREATE INDEX deliveries_not_accepted_idx ON outbox.deliveries (event_created_at, id) WHERE status <> ''accepted'''),
+    -- The log of a subscription, and replays of a time.
+    ('deliveries_subscription_idx',
+     'CREATE INDEX deliveries_subscription_idx ON outbox.deliveries (subscription_id, event_created_at, id)'),
     -- Changes that the relay has not read yet.
     ('subscription_changes_unread_idx',
      'CREATE INDEX subscription_changes_unread_idx ON outbox.subscription_changes (id) WHERE commit_lsn IS NULL')
