@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -43,6 +44,7 @@ type claimer struct {
 	record   *recorder
 	metrics  *metrics
 	timeout  time.Duration // delivery.timeout
+	leading  func() bool
 	envelope func(eventRow) []byte
 
 	wake chan struct{}
@@ -95,18 +97,23 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	wait := claimEvery
-	var due []uuid.UUID
+	var due []store.Due
+	var ids []uuid.UUID
 	for _, d := range all {
-		if d.In <= 0 {
-			due = append(due, d.SubscriptionID)
-		} else {
+		switch {
+		case (d.Rate > 0 || d.Concurrency > 0) && !c.leading():
+			// Limits of its own hold for all relays together, so it is the leader's alone.
+		case d.In <= 0:
+			due = append(due, d)
+			ids = append(ids, d.SubscriptionID)
+		default:
 			wait = min(wait, d.In)
 		}
 	}
 	if len(due) == 0 {
 		return max(wait, claimPause), nil
 	}
-	if err := store.CancelDue(ctx, c.db, due); err != nil {
+	if err := store.CancelDue(ctx, c.db, ids); err != nil {
 		return 0, err
 	}
 	more, err := c.claim(ctx, due)
@@ -117,42 +124,49 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 }
 
 // claim takes up what the lanes have room for. It says whether there is more that lanes have room for.
-func (c *claimer) claim(ctx context.Context, due []uuid.UUID) (more bool, err error) {
-	var subscriptions []uuid.UUID
-	var limits []int32
+func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err error) {
+	var wanted []store.Wanted
 	left := claimMost
-	for _, id := range due {
-		n := min(c.dispatch.roomFor(id), left)
+	held := claim{token: uuid.New(), until: make(map[uuid.UUID]time.Time)}
+	now := time.Now()
+	for _, d := range due {
+		n := min(c.dispatch.roomFor(d.SubscriptionID, limits{d.Rate, d.Concurrency, d.Timeout}), left)
 		if n == 0 {
-			c.dispatch.setBacklog(id, true) // Its lane wakes us once it has room.
+			c.dispatch.setBacklog(d.SubscriptionID, true) // Its lane wakes us once it has room.
 			continue
 		}
 		left -= n
-		subscriptions = append(subscriptions, id)
-		limits = append(limits, int32(n))
+		lasts := cmp.Or(d.Timeout, c.timeout) + leaseSlack
+		wanted = append(wanted, store.Wanted{SubscriptionID: d.SubscriptionID, Most: n, Lease: lasts})
+		held.until[d.SubscriptionID] = now.Add(lasts)
 	}
-	if len(subscriptions) == 0 {
+	if len(wanted) == 0 {
 		return false, nil
 	}
-	held := lease{token: uuid.New(), until: time.Now().Add(c.timeout + leaseSlack)}
-	claimed, err := store.Claim(ctx, c.db, subscriptions, limits, held.token, c.timeout+leaseSlack)
+	claimed, err := store.Claim(ctx, c.db, wanted, held.token)
 	if err != nil {
 		return false, err
 	}
-	taken := make(map[uuid.UUID]int32, len(subscriptions))
+	taken := make(map[uuid.UUID]int, len(wanted))
 	for _, cl := range claimed {
 		taken[cl.SubscriptionID]++
 	}
-	for i, id := range subscriptions {
-		full := taken[id] == limits[i]
-		c.dispatch.setBacklog(id, full)
+	for _, w := range wanted {
+		full := taken[w.SubscriptionID] == w.Most
+		c.dispatch.setBacklog(w.SubscriptionID, full)
 		more = more || full
 	}
 	return more, c.begin(ctx, claimed, held)
 }
 
+// claim is what one claim took up: the token of all, and until when the deliveries of each subscription are ours.
+type claim struct {
+	token uuid.UUID
+	until map[uuid.UUID]time.Time
+}
+
 // begin fetches what was claimed, some at a time, and puts it on its way.
-func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held lease) error {
+func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim) error {
 	known := make(map[string]*subscription) // By the row's text: many deliveries, few subscriptions.
 	for len(claimed) > 0 {
 		n, size := 0, 0
@@ -168,7 +182,7 @@ func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held lease
 	return nil
 }
 
-func (c *claimer) fetch(ctx context.Context, group []store.Claimed, held lease, known map[string]*subscription) error {
+func (c *claimer) fetch(ctx context.Context, group []store.Claimed, held claim, known map[string]*subscription) error {
 	ids := make([]uuid.UUID, len(group))
 	byID := make(map[uuid.UUID]*store.Claimed, len(group))
 	for i := range group {
@@ -186,10 +200,11 @@ func (c *claimer) fetch(ctx context.Context, group []store.Claimed, held lease, 
 }
 
 // dispatchErrand sends a claimed delivery on, or records why it can't be sent.
-func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held lease, known map[string]*subscription) {
+func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim, known map[string]*subscription) {
 	d := &delivery{
-		id: cl.ID, attempts: cl.Attempts, claimed: true, spilled: true, lease: held,
-		sub: &subscription{id: cl.SubscriptionID, url: e.URL},
+		id: cl.ID, attempts: cl.Attempts, claimed: true, spilled: true,
+		lease: lease{token: held.token, until: held.until[cl.SubscriptionID]},
+		sub:   &subscription{id: cl.SubscriptionID, url: e.URL},
 		event: &event{
 			id: cl.EventID, webhookID: cl.EventID.String(), typ: e.EventType, tenant: e.Tenant, userID: e.UserID,
 			createdAt: e.EventCreatedAt,

@@ -16,6 +16,7 @@ type subscription struct {
 	eventTypes []string
 	active     bool
 	url        string
+	limits     limits
 	target     *Target
 	fault      error // Why there is no target.
 
@@ -26,7 +27,14 @@ type subscription struct {
 	seen uint64 // The last match that found it, so that it is found once; for the directory alone.
 }
 
-// subscriptionRow is the JSON that the journal holds: row_to_json of the table's row.
+// limits are a subscription's own; zero values stand for the relay's.
+type limits struct {
+	rate        float64       // Requests a second; 0: as many as there are.
+	concurrency int           // Requests in flight; 0: delivery.concurrency_per_subscription.
+	timeout     time.Duration // 0: delivery.timeout.
+}
+
+// subscriptionRow is the JSON that the journal holds: row_to_json of the table's row, and its timeout in microseconds.
 type subscriptionRow struct {
 	ID                      uuid.UUID         `json:"id"`
 	Tenant                  string            `json:"tenant"`
@@ -37,6 +45,9 @@ type subscriptionRow struct {
 	Active                  bool              `json:"active"`
 	PreviousSecret          *string           `json:"previous_secret"`
 	PreviousSecretExpiresAt *string           `json:"previous_secret_expires_at"`
+	Rate                    float64           `json:"rate"`
+	Concurrency             int               `json:"concurrency"`
+	TimeoutMicroseconds     int64             `json:"timeout_us"`
 }
 
 // parseSubscription reads a row. A row whose URL, secret or headers are of no use still matches events: its deliveries
@@ -47,14 +58,22 @@ func parseSubscription(row []byte) (*subscription, error) {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
 	s := &subscription{id: r.ID, tenant: r.Tenant, eventTypes: r.EventTypes, active: r.Active, url: r.URL}
+	s.limits = limits{
+		rate: r.Rate, concurrency: r.Concurrency, timeout: time.Duration(r.TimeoutMicroseconds) * time.Microsecond,
+	}
 	s.target, s.fault = NewTarget(r.URL, r.Secret, "", r.Headers)
-	if s.fault != nil || r.PreviousSecret == nil {
+	if s.fault != nil {
+		return s, nil
+	}
+	s.target.Timeout = s.limits.timeout
+	if r.PreviousSecret == nil {
 		return s, nil
 	}
 	both, err := NewTarget(r.URL, r.Secret, *r.PreviousSecret, r.Headers)
 	if err != nil {
 		return s, nil // The old secret is of no use, the new one is.
 	}
+	both.Timeout = s.limits.timeout
 	s.rotated, s.target = s.target, both
 	if r.PreviousSecretExpiresAt != nil {
 		if t, err := time.Parse(time.RFC3339, *r.PreviousSecretExpiresAt); err == nil { // Not so: infinity.

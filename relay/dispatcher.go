@@ -63,6 +63,21 @@ func (p *dispatcher) lane(id uuid.UUID) *lane {
 	return l
 }
 
+// laneOf returns a delivery's lane, with the limits that its subscription has now.
+func (p *dispatcher) laneOf(d *delivery) *lane {
+	return p.limited(d.sub.id, d.sub.limits)
+}
+
+func (p *dispatcher) limited(id uuid.UUID, now limits) *lane {
+	l := p.lane(id)
+	if l.limits != now {
+		l.limits = now
+		l.window = min(l.window, l.most(p.laneLimit))
+		l.pace.set(l.limits.rate)
+	}
+	return l
+}
+
 // hold counts a body that n deliveries need.
 func (p *dispatcher) hold(e *event, n int) {
 	p.mu.Lock()
@@ -123,10 +138,12 @@ func (p *dispatcher) offer(d *delivery) verdict {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := p.lane(d.sub.id)
+	l := p.laneOf(d)
 	switch {
-	case len(l.queue) == 0 && p.mayStart(l):
+	case len(l.queue) == 0 && p.mayStart(l, now):
 		p.begin(l, d, now)
+	case l.pace.wait(now, len(l.queue)) > paceHorizon:
+		return hanging // Waiting for it would be in vain.
 	case l.stale(now) || p.slow > slowBytes && l.running > 0 && l.oldest.spilled:
 		return hanging
 	case l.queueFull(d.event.size):
@@ -134,7 +151,7 @@ func (p *dispatcher) offer(d *delivery) verdict {
 		return busy
 	default:
 		l.push(d)
-		p.wait(l)
+		p.wait(l, now)
 	}
 	p.unowned++
 	return taken
@@ -144,27 +161,52 @@ func (p *dispatcher) offer(d *delivery) verdict {
 func (p *dispatcher) startClaimed(d *delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := p.lane(d.sub.id)
+	now := time.Now()
+	l := p.laneOf(d)
 	p.slowDown(d.event)
-	if p.mayStart(l) {
-		p.begin(l, d, time.Now())
+	if p.mayStart(l, now) {
+		p.begin(l, d, now)
 		return
 	}
 	l.pushFront(d)
-	p.wait(l)
+	p.wait(l, now)
 }
 
 // mayStart says whether the limits allow a lane one more request.
-func (p *dispatcher) mayStart(l *lane) bool {
-	return !p.stopped && l.hasRoom(p.laneLimit) && (p.counted < p.limit || l.counted < guaranteedInFlight)
+func (p *dispatcher) mayStart(l *lane, now time.Time) bool {
+	return !p.stopped && l.hasRoom(p.laneLimit) && l.pace.wait(now, 0) <= 0 && (p.counted < p.limit || l.counted < guaranteedInFlight)
 }
 
-// wait puts a lane that has room of its own in the list of those that wait for the limit of all.
-func (p *dispatcher) wait(l *lane) {
-	if !l.waiting && len(l.queue) > 0 && l.hasRoom(p.laneLimit) {
-		l.waiting = true
-		p.waiting = append(p.waiting, l)
+// wait puts a lane that has room of its own in the list of those that wait for the limit of all. One that only its pace
+// holds back is looked at again when its turn comes.
+func (p *dispatcher) wait(l *lane, now time.Time) {
+	if l.waiting || len(l.queue) == 0 || !l.hasRoom(p.laneLimit) {
+		return
 	}
+	if l.pace.wait(now, 0) > 0 {
+		p.wakeLater(l, now)
+		return
+	}
+	l.waiting = true
+	p.waiting = append(p.waiting, l)
+}
+
+// wakeLater sees to it that a paced lane goes on when its turn comes, with what waits in it or in the database.
+func (p *dispatcher) wakeLater(l *lane, now time.Time) {
+	if l.pace.timer != nil || p.stopped {
+		return
+	}
+	l.pace.timer = time.AfterFunc(max(l.pace.wait(now, 0), paceSlack), func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		now := time.Now()
+		l.pace.timer = nil
+		p.wait(l, now)
+		p.startWaiting(now)
+		if l.backlog && !p.stopped {
+			p.kick()
+		}
+	})
 }
 
 // begin sends a delivery from a goroutine of its own.
@@ -212,16 +254,16 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 		p.unowned--
 	}
 	if d.outcome.Answered() {
-		l.window = min(l.window+1, p.laneLimit)
+		l.window = min(l.window+1, l.most(p.laneLimit))
 	} else {
-		l.window = max(l.window/2, firstWindow)
+		l.window = min(max(l.window/2, firstWindow), l.most(p.laneLimit))
 	}
 	p.releaseLocked(d.event)
 	if l.backlog && l.running <= l.window/2 {
 		p.kick()
 	}
 
-	p.wait(l)
+	p.wait(l, now)
 	nextLane, nextDelivery := p.take(now)
 	for nextDelivery != nil { // A window that has grown has room for more than one.
 		other, more := p.take(now)
@@ -245,13 +287,13 @@ func (p *dispatcher) take(now time.Time) (*lane, *delivery) {
 		if len(l.queue) == 0 {
 			continue
 		}
-		if !p.mayStart(l) {
-			p.wait(l) // At the end, should it have room of its own.
+		if !p.mayStart(l, now) {
+			p.wait(l, now) // At the end, should it have room of its own.
 			continue
 		}
 		d := l.pop()
 		p.enter(l, d, now)
-		p.wait(l)
+		p.wait(l, now)
 		return l, d
 	}
 	return nil, nil
@@ -322,6 +364,11 @@ func (p *dispatcher) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopped = true
+	for _, l := range p.lanes {
+		if l.pace.timer != nil && l.pace.timer.Stop() {
+			l.pace.timer = nil
+		}
+	}
 }
 
 // owned says whether nothing from the stream is left in a lane that is not written down.

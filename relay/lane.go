@@ -44,14 +44,25 @@ type lane struct {
 	oldest       *delivery
 	newest       *delivery
 
+	limits limits // The subscription's own, as last seen.
+	pace   pace
+
 	finished time.Time // When a request last ended, or when the lane was last empty.
 	waiting  bool      // Stands in the dispatcher's list of lanes that wait for the limit of all.
 	backlog  bool      // The database holds deliveries that this lane may be able to take.
 }
 
-// hasRoom says whether the lane's own limits allow one more request.
-func (l *lane) hasRoom(limit int) bool {
-	return l.running < min(l.window, limit) && (l.running == 0 || l.runningBytes < laneFlightBytes)
+// most is how many requests may be in flight; standard is what holds where the subscription says nothing.
+func (l *lane) most(standard int) int {
+	if l.limits.concurrency > 0 {
+		return l.limits.concurrency
+	}
+	return standard
+}
+
+// hasRoom says whether the lane's own limits, but for its pace, allow one more request.
+func (l *lane) hasRoom(standard int) bool {
+	return l.running < min(l.window, l.most(standard)) && (l.running == 0 || l.runningBytes < laneFlightBytes)
 }
 
 // queueFull says whether nothing more of this size may wait.
@@ -110,6 +121,7 @@ func (l *lane) start(d *delivery, now time.Time) {
 		l.finished = now
 	}
 	d.started = now
+	l.pace.spend(now)
 	d.older, d.newer = l.newest, nil
 	if l.newest != nil {
 		l.newest.newer = d

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/outboxrelay/relay/outbox"
@@ -25,6 +26,14 @@ type Outcome struct {
 
 // Answered reports whether a status line and headers arrived, whatever they said.
 func (o Outcome) Answered() bool { return o.Code != 0 }
+
+// asksFor is how long the receiver wants to be left alone.
+func (o Outcome) asksFor() time.Duration {
+	if o.Code != http.StatusTooManyRequests && o.Code != http.StatusServiceUnavailable {
+		return 0
+	}
+	return retryAfter(o.RetryAfter, o.EndedAt)
+}
 
 // Duration is the time until the answer, or until it was given up.
 func (o Outcome) Duration() time.Duration { return o.EndedAt.Sub(o.StartedAt) }

@@ -57,7 +57,8 @@ func NewPolicy(d config.Delivery) (Policy, error) {
 }
 
 // Decide judges the outcome of an attempt; attempt is its number, 1 for the first. A code in several sets is accepted
-// first, then disabling, then tried again: nothing more is sent to a subscription that is switched off.
+// first, then disabling, then tried again: nothing more is sent to a subscription that is switched off. The next attempt
+// comes when the schedule says, or later where a 429 or 503 asks for that by Retry-After, an hour at most.
 func (p Policy) Decide(o Outcome, attempt int) Decision {
 	disable := o.Answered() && p.Disable.Contains(o.Code)
 	switch {
@@ -68,6 +69,6 @@ func (p Policy) Decide(o Outcome, attempt int) Decision {
 	case !o.Answered() && !p.RetryUnreachable, attempt > p.Schedule.Max:
 		return Decision{Status: outbox.StatusFailed}
 	default:
-		return Decision{Status: outbox.StatusRetrying, Delay: p.Schedule.Delay(attempt)}
+		return Decision{Status: outbox.StatusRetrying, Delay: max(p.Schedule.Delay(attempt), o.asksFor())}
 	}
 }

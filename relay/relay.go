@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -137,7 +138,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	r.recorder.spilled, r.recorder.failing = r.wroteDown, r.databaseFails
 	r.claimer = &claimer{
 		db: r.db, log: r.log, dispatch: r.dispatch, record: r.recorder, metrics: r.metrics,
-		timeout: r.cfg.Delivery.Timeout, envelope: r.body, wake: make(chan struct{}, 1),
+		timeout: r.cfg.Delivery.Timeout, leading: r.leads, envelope: r.body, wake: make(chan struct{}, 1),
 	}
 	sweeper := &janitor{db: r.db, log: r.log, retention: r.cfg.Retention, leading: r.confirmed}
 
@@ -227,7 +228,7 @@ func (r *Relay) Accepts(o Outcome) bool { return o.Answered() && r.policy.Accept
 
 // attempt sends a delivery once.
 func (r *Relay) attempt(client *Client, d *delivery) {
-	if d.claimed && time.Until(d.lease.until) < r.cfg.Delivery.Timeout+recordSlack {
+	if d.claimed && time.Until(d.lease.until) < r.timeoutOf(d.sub)+recordSlack {
 		d.outcome = Outcome{Aborted: true} // It waited too long: somebody else may take it up before this ends.
 		return
 	}
@@ -236,6 +237,11 @@ func (r *Relay) attempt(client *Client, d *delivery) {
 		d.decision = r.policy.Decide(d.outcome, d.attempts+1)
 		r.metrics.attempted(d)
 	}
+}
+
+// timeoutOf is how long an attempt for a subscription may take.
+func (r *Relay) timeoutOf(s *subscription) time.Duration {
+	return cmp.Or(s.limits.timeout, r.cfg.Delivery.Timeout)
 }
 
 // recordAttempt hands an outcome to the recorder. An attempt that was broken off at the end of a stop has none: whoever
@@ -257,7 +263,7 @@ func (r *Relay) writeDownSlow(d *delivery, kind spillKind) {
 		r.recorder.put(entry{kind: entryUnsent, d: d})
 		return
 	}
-	d.lease = lease{token: uuid.New(), until: d.started.Add(r.cfg.Delivery.Timeout + leaseSlack)}
+	d.lease = lease{token: uuid.New(), until: d.started.Add(r.timeoutOf(d.sub) + leaseSlack)}
 	r.recorder.put(entry{kind: entrySpill, d: d})
 }
 
@@ -267,7 +273,7 @@ func (r *Relay) wroteDown(subscription uuid.UUID, dueNow bool) {
 		return
 	}
 	r.dispatch.setBacklog(subscription, true)
-	if r.dispatch.roomFor(subscription) > 0 { // Otherwise its lane wakes the claimer, once it has room.
+	if r.dispatch.mayTake(subscription) { // Otherwise its lane wakes the claimer, once it has room.
 		r.claimer.wakeUp()
 	}
 }
@@ -285,6 +291,11 @@ func (r *Relay) confirmed() (pglogrepl.LSN, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return pglogrepl.LSN(r.persisted.Load()), r.leading
+}
+
+func (r *Relay) leads() bool {
+	_, leads := r.confirmed()
+	return leads
 }
 
 func (r *Relay) setLeading(leading bool) {

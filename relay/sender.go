@@ -150,7 +150,11 @@ func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Ou
 		o.EndedAt, o.Class, o.Error = o.StartedAt, outbox.ClassBlocked, "http refused: network.require_https is set"
 		return o
 	}
-	x := newExchange(ctx, c.sender.timeout, body)
+	timeout := c.sender.timeout
+	if t.Timeout > 0 {
+		timeout = t.Timeout
+	}
+	x := newExchange(ctx, timeout, body)
 	defer x.finish()
 	request := x.request(t, c.sender.userAgent, id, o.StartedAt)
 	resp, err := c.http.Do(&retryablehttp.Request{Request: request})

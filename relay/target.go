@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Target is where a delivery goes: a subscription as it is now. It is not changed once made, and shared by goroutines.
@@ -17,6 +18,8 @@ type Target struct {
 	URL     *url.URL
 	Secrets []Secret    // The newest first; two while a secret is being rotated.
 	Header  http.Header // The subscription's own headers, keys in canonical form.
+
+	Timeout time.Duration // In place of the sender's; 0: the sender's.
 }
 
 // NewTarget checks what a subscription says. previousSecret is empty unless a secret is being rotated. Errors name the

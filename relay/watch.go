@@ -39,7 +39,7 @@ func (p *dispatcher) lookOver(now time.Time) {
 	freed := false
 	for id, l := range p.lanes {
 		if l.running == 0 && len(l.queue) == 0 {
-			if now.Sub(l.finished) > idleLane {
+			if now.Sub(l.finished) > max(idleLane, l.pace.every) && l.pace.timer == nil {
 				l.client.CloseIdle()
 				delete(p.lanes, id)
 			}
@@ -115,17 +115,31 @@ func (p *dispatcher) setBacklog(id uuid.UUID, more bool) {
 	}
 }
 
-// roomFor says how many deliveries a lane can take from the database now.
-func (p *dispatcher) roomFor(id uuid.UUID) int {
+// mayTake says whether a lane can take anything from the database now.
+func (p *dispatcher) mayTake(id uuid.UUID) bool {
+	p.mu.Lock()
+	own := p.lane(id).limits
+	p.mu.Unlock()
+	return p.roomFor(id, own) > 0
+}
+
+// roomFor says how many deliveries a lane can take from the database now, under the limits that its subscription has.
+func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l := p.lane(id)
+	l := p.limited(id, own)
+	now := time.Now()
 	if p.stopped || p.slow > slowBytes && l.running > 0 {
 		return 0
 	}
-	room := min(l.window, p.laneLimit) - l.running
-	if room <= 0 && !l.stale(time.Now()) && len(l.queue) <= laneQueueLength {
+	room := min(l.window, l.most(p.laneLimit)) - l.running
+	if room <= 0 && !l.stale(now) && len(l.queue) <= laneQueueLength {
 		room = max(1, l.window/4) // Busy with the stream, but moving: some go before what waits in its queue.
+	}
+	if l.pace.every > 0 {
+		if room = min(room, l.pace.within(now, paceHorizon, len(l.queue))); room <= 0 {
+			p.wakeLater(l, now)
+		}
 	}
 	free := max(p.limit-p.counted, guaranteedInFlight-l.counted)
 	return max(0, min(room, free))

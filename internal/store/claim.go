@@ -13,6 +13,11 @@ import (
 type Due struct {
 	SubscriptionID uuid.UUID
 	In             time.Duration // Until the first of them falls due; not positive: now.
+
+	// The subscription's own limits; zero: none.
+	Rate        float64 // Requests a second.
+	Concurrency int     // Requests in flight.
+	Timeout     time.Duration
 }
 
 var dueSQL = query("due")
@@ -25,9 +30,9 @@ func DueSubscriptions(ctx context.Context, db DB) ([]Due, error) {
 	}
 	due, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Due, error) {
 		var d Due
-		var us int64
-		err := row.Scan(&d.SubscriptionID, &us)
-		d.In = time.Duration(us) * time.Microsecond
+		var in, timeout int64
+		err := row.Scan(&d.SubscriptionID, &in, &d.Rate, &d.Concurrency, &timeout)
+		d.In, d.Timeout = time.Duration(in)*time.Microsecond, time.Duration(timeout)*time.Microsecond
 		return d, err
 	})
 	if err != nil {
@@ -47,10 +52,23 @@ type Claimed struct {
 
 var claimSQL = query("claim")
 
-// Claim takes up due deliveries: at most limits[i] of subscriptions[i], the longest due first. Nobody else takes them
-// up before the lease has run out.
-func Claim(ctx context.Context, db DB, subscriptions []uuid.UUID, limits []int32, token uuid.UUID, lease time.Duration) ([]Claimed, error) {
-	rows, err := db.Query(ctx, claimSQL, uuidsOf(subscriptions), limits, token, lease.Microseconds())
+// Wanted is how much of what is due for a subscription a claim takes up, and for how long.
+type Wanted struct {
+	SubscriptionID uuid.UUID
+	Most           int
+	Lease          time.Duration
+}
+
+// Claim takes up due deliveries, the longest due of each subscription first. Nobody else takes them up before their
+// lease has run out.
+func Claim(ctx context.Context, db DB, wanted []Wanted, token uuid.UUID) ([]Claimed, error) {
+	ids := make(uuids, 0, len(wanted))
+	limits, leases := make([]int32, len(wanted)), make([]int64, len(wanted))
+	for i, w := range wanted {
+		ids.add(w.SubscriptionID)
+		limits[i], leases[i] = int32(w.Most), w.Lease.Microseconds()
+	}
+	rows, err := db.Query(ctx, claimSQL, ids.array(), limits, token, leases)
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}

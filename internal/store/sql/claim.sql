@@ -1,8 +1,8 @@
--- Takes up due deliveries, so many of each subscription, under a lease. Payloads are fetched when they are sent.
+-- Takes up due deliveries, so many of each subscription, under leases of so many microseconds. Payloads are fetched when they are sent.
 UPDATE outbox.deliveries AS d
-   SET due_at = clock_timestamp() + $4::bigint * interval '1 microsecond', lease = $3::uuid
+   SET due_at = clock_timestamp() + picked.lease_us * interval '1 microsecond', lease = $3::uuid
   FROM (
-    SELECT c.id FROM unnest($1::uuid[], $2::int[]) AS w(subscription_id, n)
+    SELECT c.id, w.lease_us FROM unnest($1::uuid[], $2::int[], $4::bigint[]) AS w(subscription_id, n, lease_us)
      CROSS JOIN LATERAL (
        SELECT id FROM outbox.deliveries
         WHERE subscription_id = w.subscription_id AND due_at <= clock_timestamp()

@@ -1,5 +1,5 @@
--- The subscriptions that have unfinished deliveries, and when the first of each falls due: one index probe a
--- subscription, however many deliveries wait.
+-- The subscriptions that have unfinished deliveries, when the first of each falls due, and their own limits: one index
+-- probe a subscription, however many deliveries wait.
 WITH RECURSIVE due AS (
   (SELECT subscription_id, due_at FROM outbox.deliveries
     WHERE due_at IS NOT NULL ORDER BY subscription_id, due_at LIMIT 1)
@@ -9,4 +9,6 @@ WITH RECURSIVE due AS (
      WHERE d.due_at IS NOT NULL AND d.subscription_id > due.subscription_id
      ORDER BY d.subscription_id, d.due_at LIMIT 1) AS n
 )
-SELECT subscription_id, (extract(epoch FROM due_at - clock_timestamp()) * 1e6)::bigint AS due_in_us FROM due
+SELECT due.subscription_id, (extract(epoch FROM due.due_at - clock_timestamp()) * 1e6)::bigint AS due_in_us,
+       coalesce(s.rate, 0), coalesce(s.concurrency, 0), coalesce((extract(epoch FROM s.timeout) * 1e6)::bigint, 0)
+  FROM due LEFT JOIN outbox.subscriptions AS s ON s.id = due.subscription_id
