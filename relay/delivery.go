@@ -53,6 +53,15 @@ type delivery struct {
 	settled bool
 }
 
+// delay is the time from the event's commit to the start of its first attempt, where that is known: on the server's clock
+// and on ours, so it is right as far as they agree.
+func (d *delivery) delay() (time.Duration, bool) {
+	if d.tx == nil || d.attempts > 0 || d.tx.committedAt.IsZero() {
+		return 0, false
+	}
+	return max(d.outcome.StartedAt.Sub(d.tx.committedAt), 0), true
+}
+
 // lease is the right to deliver and to record, for a time.
 type lease struct {
 	token uuid.UUID

@@ -83,6 +83,14 @@ func parseSubscription(row []byte) (*subscription, error) {
 	return s, nil
 }
 
+// host is where it sends to, without what may be a secret.
+func (s *subscription) host() string {
+	if s.target == nil {
+		return ""
+	}
+	return s.target.URL.Host
+}
+
 // targetAt returns where to send at a moment; nil where fault says why not.
 func (s *subscription) targetAt(now time.Time) *Target {
 	if !s.rotatedAt.IsZero() && !now.Before(s.rotatedAt) {

@@ -126,6 +126,17 @@ func (p *dispatcher) overfull() bool {
 	return p.begging
 }
 
+// inFlight returns how many requests are in flight.
+func (p *dispatcher) inFlight() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, l := range p.lanes {
+		n += l.running
+	}
+	return n
+}
+
 // queued returns how many lanes have something in their queue.
 func (p *dispatcher) queued() int {
 	p.mu.Lock()

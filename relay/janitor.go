@@ -17,6 +17,9 @@ const (
 	// expireBatch is how many rows go in one transaction: locks held for some milliseconds.
 	expireBatch = 1000
 
+	// forgetEvery is how often statistics of two days ago are removed.
+	forgetEvery = time.Hour
+
 	// expirePause lets others at the database between two batches.
 	expirePause = 20 * time.Millisecond
 )
@@ -28,6 +31,7 @@ type janitor struct {
 	log       *slog.Logger
 	retention time.Duration
 	leading   func() (confirmed pglogrepl.LSN, leads bool) // What is persisted as confirmed.
+	forgot    time.Time                                    // When old statistics were last removed.
 }
 
 // run works until ctx ends.
@@ -50,6 +54,12 @@ func (j *janitor) tidy(ctx context.Context) error {
 	}
 	if err := store.PruneChanges(ctx, j.db, confirmed); err != nil {
 		return err
+	}
+	if time.Since(j.forgot) > forgetEvery {
+		if err := store.ForgetStats(ctx, j.db); err != nil {
+			return err
+		}
+		j.forgot = time.Now()
 	}
 	if j.retention == 0 {
 		return nil

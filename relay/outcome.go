@@ -2,6 +2,7 @@ package relay
 
 import (
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/outboxrelay/relay/outbox"
@@ -33,6 +34,14 @@ func (o Outcome) asksFor() time.Duration {
 		return 0
 	}
 	return retryAfter(o.RetryAfter, o.EndedAt)
+}
+
+// result is the class of the answer's code, such as 2xx, or that of the error.
+func (o Outcome) result() string {
+	if !o.Answered() {
+		return string(o.Class)
+	}
+	return strconv.Itoa(o.Code/100) + "xx"
 }
 
 // Duration is the time until the answer, or until it was given up.

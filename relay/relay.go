@@ -43,12 +43,15 @@ type Relay struct {
 	body    func(eventRow) []byte
 
 	db       *pgxpool.Pool
-	database string // Its name.
+	database string                      // Its name.
+	home     atomic.Pointer[store.Place] // Which database it is; nil until that is settled.
 
 	tracker  *tracker
 	dispatch *dispatcher
 	recorder *recorder
 	claimer  *claimer
+	observer *observer
+	health   *health
 
 	work          context.Context // Of requests: outlives intake, so that what is in flight can end.
 	confirmedEver pglogrepl.LSN   // By this process; for the goroutine that leads.
@@ -93,6 +96,8 @@ func New(cfg *config.Config, o Options) (*Relay, error) {
 		body: bodyOf(cfg.Delivery.Body),
 	}
 	r.metrics = newMetrics(o.Registry, r)
+	r.health = newHealth(o.Logger)
+	r.observer = newObserver(r, o.Version)
 	r.dispatch = &dispatcher{
 		limit: cfg.Delivery.Concurrency, laneLimit: cfg.Delivery.ConcurrencyPerSubscription,
 		newClient: r.sender.NewClient, attempt: r.attempt, record: r.recordAttempt, spill: r.writeDownSlow,
@@ -124,7 +129,18 @@ func (r *Relay) Run(ctx context.Context) error {
 		return ifRunning(ctx, err)
 	}
 	defer r.db.Close()
-	if err := r.retryStart(ctx, r.setUp); err != nil {
+	if err := r.retryStart(ctx, r.setUpSchema); err != nil {
+		return ifRunning(ctx, err)
+	}
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer stopWatching()
+	watch.Go(func() { r.observer.run(watching) })
+	if err := r.awaitHome(ctx); err != nil {
+		return ifRunning(ctx, err)
+	}
+	if err := r.retryStart(ctx, r.declareSubscriptions); err != nil {
 		return ifRunning(ctx, err)
 	}
 
@@ -235,7 +251,7 @@ func (r *Relay) attempt(client *Client, d *delivery) {
 	d.outcome = client.Send(r.work, d.sub.targetAt(time.Now()), d.event.webhookID, d.event.body)
 	if !d.outcome.Aborted {
 		d.decision = r.policy.Decide(d.outcome, d.attempts+1)
-		r.metrics.attempted(d)
+		r.attempted(d)
 	}
 }
 
@@ -350,6 +366,7 @@ func (r *Relay) open(ctx context.Context) error {
 			cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 		}
 		cfg.MaxConns = max(cfg.MaxConns, poolSize)
+		cfg.AfterConnect = r.stayHome
 		if r.db, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 			return fmt.Errorf("open the database: %w", err)
 		}
@@ -357,8 +374,8 @@ func (r *Relay) open(ctx context.Context) error {
 	})
 }
 
-// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead and look-ups.
-const poolSize = 6
+// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups and observer.
+const poolSize = 7
 
 // lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own.
 func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
@@ -389,8 +406,8 @@ func (r *Relay) retryStart(ctx context.Context, do func(context.Context) error) 
 	}
 }
 
-// setUp brings schema and declared subscriptions up to date.
-func (r *Relay) setUp(ctx context.Context) error {
+// setUpSchema brings the schema up to date, and notes which database this is where none was noted.
+func (r *Relay) setUpSchema(ctx context.Context) error {
 	current, err := store.SchemaCurrent(ctx, r.db)
 	if err != nil {
 		return err
@@ -401,7 +418,7 @@ func (r *Relay) setUp(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.declareSubscriptions(ctx)
+	return store.SettleHome(ctx, r.db)
 }
 
 func (r *Relay) applySchema(ctx context.Context) error {

@@ -24,6 +24,17 @@ func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 		return report, err
 	}
 	report.add("schema outbox is in place")
+	if err := store.SettleHome(ctx, r.db); err != nil {
+		return report, err
+	}
+	home, err := store.FindHome(ctx, r.db)
+	if err != nil {
+		return report, err
+	}
+	if home.Away() {
+		return report, &ConfigError{Fault: awayFault(home), Mend: "run `relay adopt` if events are to be delivered from here"}
+	}
+	r.home.Store(&home.Here)
 	if err := r.declareSubscriptions(ctx); err != nil {
 		return report, err
 	}

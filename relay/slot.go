@@ -71,6 +71,10 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 	if err != nil {
 		return nil, fmt.Errorf("identify the server: %w", err)
 	}
+	if home := r.home.Load(); home != nil && home.SystemIdentifier != system.SystemID {
+		return nil, fmt.Errorf("the replication connection leads to another cluster than database.url (system identifier %s, not %s)",
+			system.SystemID, home.SystemIdentifier)
+	}
 	publication, err := r.ensurePublication(ctx)
 	if err != nil {
 		return nil, err

@@ -160,7 +160,7 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		if err := m.Decode(wal[1:]); err != nil {
 			return fmt.Errorf("read a transaction's begin: %w", err)
 		}
-		t.tx = t.tracker.begin(m.FinalLSN)
+		t.tx = t.tracker.begin(m.FinalLSN, m.CommitTime)
 	case pglogrepl.MessageTypeCommit:
 		var m pglogrepl.CommitMessage
 		if err := m.Decode(wal[1:]); err != nil {

@@ -3,6 +3,7 @@ package relay
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 )
@@ -22,11 +23,13 @@ type transaction struct {
 	commit  pglogrepl.LSN // Where its commit record begins: Begin's final LSN.
 	end     pglogrepl.LSN // Where it ends, the position to confirm; 0 until the commit was read.
 	pending atomic.Int64
-	ended   atomic.Bool
+
+	committedAt time.Time // On the server's clock.
+	ended       atomic.Bool
 }
 
-func (t *tracker) begin(commit pglogrepl.LSN) *transaction {
-	tx := &transaction{commit: commit}
+func (t *tracker) begin(commit pglogrepl.LSN, at time.Time) *transaction {
+	tx := &transaction{commit: commit, committedAt: at}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = append(t.open, tx)

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/stretchr/testify/require"
@@ -9,7 +10,7 @@ import (
 
 func TestTrackerConfirmsOnlyTheSettledPrefix(t *testing.T) {
 	var tr tracker
-	first, second, third := tr.begin(100), tr.begin(200), tr.begin(300)
+	first, second, third := tr.begin(100, time.Time{}), tr.begin(200, time.Time{}), tr.begin(300, time.Time{})
 	first.add(2)
 	second.add(1)
 	for tx, end := range map[*transaction]pglogrepl.LSN{first: 110, second: 210, third: 310} {
@@ -33,7 +34,7 @@ func TestTrackerConfirmsOnlyTheSettledPrefix(t *testing.T) {
 
 func TestTrackerWaitsForTheCommit(t *testing.T) {
 	var tr tracker
-	tx := tr.begin(100)
+	tx := tr.begin(100, time.Time{})
 	position, drained := tr.settled()
 	require.Zero(t, position)
 	require.False(t, drained, "a transaction without its commit is open, even with nothing to record")
@@ -46,17 +47,17 @@ func TestTrackerWaitsForTheCommit(t *testing.T) {
 
 func TestTrackerNeverGoesBack(t *testing.T) {
 	var tr tracker
-	tr.commit(tr.begin(100), 500)
+	tr.commit(tr.begin(100, time.Time{}), 500)
 	position, _ := tr.settled()
 	require.Equal(t, pglogrepl.LSN(500), position)
-	tr.commit(tr.begin(90), 400) // Read again.
+	tr.commit(tr.begin(90, time.Time{}), 400) // Read again.
 	position, _ = tr.settled()
 	require.Equal(t, pglogrepl.LSN(500), position)
 }
 
 func TestTrackerForgetsTransactionsOfAnEndedStream(t *testing.T) {
 	var tr tracker
-	old := tr.begin(100)
+	old := tr.begin(100, time.Time{})
 	old.add(1)
 	tr.reset(80)
 	position, drained := tr.settled()

@@ -28,6 +28,7 @@ var (
 	homeSQL       = query("home")
 	settleHomeSQL = query("settle_home")
 	adoptSQL      = query("adopt")
+	placeSQL      = query("place")
 )
 
 // FindHome returns where the relay belongs and where it is. Schema outbox must be there.
@@ -43,6 +44,15 @@ func FindHome(ctx context.Context, db DB) (Home, error) {
 		h.Place = &Place{SystemIdentifier: *system, DatabaseOID: *database}
 	}
 	return h, nil
+}
+
+// FindPlace returns which database this is.
+func FindPlace(ctx context.Context, db DB) (Place, error) {
+	var p Place
+	if err := db.QueryRow(ctx, placeSQL).Scan(&p.SystemIdentifier, &p.DatabaseOID); err != nil {
+		return p, fmt.Errorf("identify the database: %w", err)
+	}
+	return p, nil
 }
 
 // SettleHome makes this database the relay's home where it has none.

@@ -1,0 +1,2 @@
+-- A relay has stopped.
+DELETE FROM outbox.relays WHERE id = $1

@@ -1,0 +1,149 @@
+package relay
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+const (
+	// heartbeatEvery is how often this relay's row in outbox.relays and its statistics are written.
+	heartbeatEvery = 5 * time.Second
+
+	// backlogEvery is how often the leader counts what waits in the database, at least, and backlogShare bounds what that
+	// may cost: the next count comes no sooner than so many times what the last one took.
+	backlogEvery = 15 * time.Second
+	backlogShare = 20
+)
+
+// observer writes down for others what this relay sees of itself: a heartbeat, statistics, and what waits. What it writes
+// is for people only; nothing depends on it.
+type observer struct {
+	relay *Relay
+	log   *slog.Logger
+	self  store.Heartbeat
+	stats *statistics
+
+	nextCount time.Time
+	captured  uint64 // Events counted so far.
+	failing   bool
+
+	mu      sync.Mutex
+	backlog store.Backlog
+}
+
+func newObserver(r *Relay, version string) *observer {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	id := uuid.New()
+	return &observer{
+		relay: r, log: r.log, stats: newStatistics(id),
+		self: store.Heartbeat{ID: id, Host: host, PID: os.Getpid(), Version: version, Slot: r.cfg.Replication.Slot},
+	}
+}
+
+// last returns what waited when it was last counted; nothing where this relay does not lead.
+func (o *observer) last() store.Backlog {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.backlog
+}
+
+// run observes until ctx ends, then takes the heartbeat back.
+func (o *observer) run(ctx context.Context) {
+	o.self.StartedAt = time.Now()
+	for ctx.Err() == nil {
+		o.note(ctx, o.write(ctx))
+		o.relay.health.forget(time.Now())
+		sleep(ctx, heartbeatEvery)
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	o.note(last, o.flush(last))
+	o.note(last, store.EndHeartbeat(last, o.relay.db, o.self.ID))
+}
+
+// note logs that writing fails, once.
+func (o *observer) note(ctx context.Context, err error) {
+	if err != nil && !o.failing && ctx.Err() == nil {
+		o.log.Warn("cannot write heartbeat and statistics; trying again", "error", explain(err))
+	}
+	o.failing = err != nil
+}
+
+func (o *observer) write(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	o.self.Leads = o.relay.leads()
+	o.self.Ready, o.self.State = o.relay.Ready()
+	o.self.InFlight = o.relay.dispatch.inFlight()
+	if err := store.Beat(ctx, o.relay.db, o.self); err != nil {
+		return err
+	}
+	if err := o.count(ctx); err != nil {
+		return err
+	}
+	return o.flush(ctx)
+}
+
+// count counts what waits, where this relay leads and it is time to.
+func (o *observer) count(ctx context.Context) error {
+	if !o.self.Leads {
+		o.setBacklog(store.Backlog{})
+		return nil
+	}
+	start := time.Now()
+	if start.Before(o.nextCount) {
+		return nil
+	}
+	b, err := store.CountBacklog(ctx, o.relay.db, o.relay.cfg.Replication.Slot)
+	if err != nil {
+		return err
+	}
+	o.nextCount = start.Add(max(backlogEvery, backlogShare*time.Since(start)))
+	o.setBacklog(b)
+	o.stats.waiting(start, b)
+	return nil
+}
+
+func (o *observer) setBacklog(b store.Backlog) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.backlog = b
+}
+
+// flush writes the statistics that have changed.
+func (o *observer) flush(ctx context.Context) error {
+	if captured := o.relay.metrics.captured.Load(); captured > o.captured {
+		o.stats.captured(time.Now(), captured-o.captured)
+		o.captured = captured
+	}
+	minutes, hours := o.stats.changed()
+	err := store.SaveStats(ctx, o.relay.db, minutes, hours)
+	if err != nil {
+		o.stats.unsaved(minutes, hours, time.Now())
+	}
+	o.stats.saved(time.Now())
+	return err
+}
+
+// attempted tells everyone who counts of an attempt.
+func (r *Relay) attempted(d *delivery) {
+	r.metrics.attempted(d)
+	r.observer.stats.attempted(d)
+	r.health.attempted(d)
+	if r.log.Enabled(context.Background(), slog.LevelDebug) {
+		r.log.Debug("attempt", "delivery_id", d.id, "event_id", d.event.id, "event_type", d.event.typ,
+			"subscription_id", d.sub.id, "host", d.sub.host(), "attempt", d.attempts+1, "status", string(d.decision.Status),
+			"result", d.outcome.result(), "response_code", d.outcome.Code, "error", d.outcome.Error,
+			"duration_ms", d.outcome.Duration().Milliseconds())
+	}
+}
