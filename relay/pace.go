@@ -32,7 +32,11 @@ func (p *pace) wait(now time.Time, n int) time.Duration {
 	if p.every == 0 {
 		return 0
 	}
-	return max(p.next.Sub(now)-paceSlack, 0) + time.Duration(n)*p.every
+	wait := time.Duration(n) * p.every
+	if early := p.next.Add(-paceSlack); early.After(now) {
+		wait += early.Sub(now)
+	}
+	return wait
 }
 
 // spend notes that a request begins.
