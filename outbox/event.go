@@ -38,13 +38,17 @@ type Event struct {
 	// CreatedAt is when it happened, kept to the microsecond. The zero time means the start of the transaction, on the
 	// database's clock.
 	CreatedAt time.Time
+
+	// Traceparent is the trace that it belongs to, as the W3C header of that name says it; receivers are sent it. Empty
+	// means none; what is no traceparent is kept and not sent.
+	Traceparent string
 }
 
 // EventError says what is wrong with an event. Insert returns one for each fault, joined; errors.As finds the first.
 // Its text never contains the payload.
 type EventError struct {
 	Index  int    // Which of the events given, from 0.
-	Field  string // The field, named as its column: type, tenant, user_id, payload or created_at.
+	Field  string // The field, named as its column: type, tenant, user_id, payload, created_at or traceparent.
 	Reason string // What is wrong with it and what it should be.
 }
 
@@ -89,6 +93,7 @@ func (e *Event) check(i int, payload []byte, f *faults) {
 	}
 	checkText(i, "tenant", e.Tenant, f)
 	checkText(i, "user_id", e.UserID, f)
+	checkText(i, "traceparent", e.Traceparent, f)
 	if len(e.UserID) > maxUserIDBytes {
 		f.add(i, "user_id", "has %d bytes: give an identifier of at most %d", len(e.UserID), maxUserIDBytes)
 	}

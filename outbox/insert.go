@@ -35,11 +35,11 @@ type SQLTx interface {
 // The role needs USAGE on schema outbox and INSERT on outbox.events, no more. Any query execution mode of pgx will do,
 // also behind a pooler such as PgBouncer.
 func Insert(ctx context.Context, tx Tx, events ...Event) ([]uuid.UUID, error) {
-	ids, args, err := insertArgs(events)
+	ids, sql, args, err := insertArgs(events)
 	if len(args) == 0 || err != nil {
 		return nil, err
 	}
-	if _, err := tx.Exec(ctx, insertSQL, args...); err != nil {
+	if _, err := tx.Exec(ctx, sql, args...); err != nil {
 		return nil, insertError(err)
 	}
 	return ids, nil
@@ -47,11 +47,11 @@ func Insert(ctx context.Context, tx Tx, events ...Event) ([]uuid.UUID, error) {
 
 // InsertSQL is Insert for database/sql, with any driver for Postgres.
 func InsertSQL(ctx context.Context, tx SQLTx, events ...Event) ([]uuid.UUID, error) {
-	ids, args, err := insertArgs(events)
+	ids, sql, args, err := insertArgs(events)
 	if len(args) == 0 || err != nil {
 		return nil, err
 	}
-	if _, err := tx.ExecContext(ctx, insertSQL, args...); err != nil {
+	if _, err := tx.ExecContext(ctx, sql, args...); err != nil {
 		return nil, insertError(err)
 	}
 	return ids, nil
@@ -64,6 +64,14 @@ INSERT INTO outbox.events (id, type, tenant, user_id, payload, created_at)
 SELECT e.id, e.type, e.tenant, nullif(e.user_id, ''), e.payload, coalesce(nullif(e.created_at, '')::timestamptz, now())
   FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::json[],
               $6::text::text[]) AS e(id, type, tenant, user_id, payload, created_at)`
+
+// insertTracedSQL is used where an event belongs to a trace, so that others can go into a schema of the first version.
+const insertTracedSQL = `
+INSERT INTO outbox.events (id, type, tenant, user_id, payload, created_at, traceparent)
+SELECT e.id, e.type, e.tenant, nullif(e.user_id, ''), e.payload, coalesce(nullif(e.created_at, '')::timestamptz, now()),
+       nullif(e.traceparent, '')
+  FROM unnest($1::text::uuid[], $2::text::text[], $3::text::text[], $4::text::text[], $5::text::json[],
+              $6::text::text[], $7::text::text[]) AS e(id, type, tenant, user_id, payload, created_at, traceparent)`
 
 // maxPayloadBytes is what one statement may carry. Postgres ends the connection on a message of 1 GiB, and quoting can
 // double a payload; the rest is room for the other columns.
@@ -81,22 +89,24 @@ func timestamp(t time.Time) string {
 	return t.UTC().Format(timestampFormat)
 }
 
-func insertArgs(events []Event) ([]uuid.UUID, []any, error) {
+// insertArgs returns the events' ids, and the statement that inserts them with its arguments; no events, no arguments.
+func insertArgs(events []Event) ([]uuid.UUID, string, []any, error) {
 	if len(events) == 0 {
-		return nil, nil, nil
+		return nil, "", nil, nil
 	}
 
 	payloads, err := checked(events)
 	if err != nil {
-		return nil, nil, fmt.Errorf("insert events: %w", err)
+		return nil, "", nil, fmt.Errorf("insert events: %w", err)
 	}
 
 	ids := make([]uuid.UUID, len(events))
-	var id, typ, tenant, user, payload, createdAt arrayLiteral
+	var id, typ, tenant, user, payload, createdAt, trace arrayLiteral
+	traced := false
 	for i, e := range events {
 		if ids[i] = e.ID; e.ID == uuid.Nil {
 			if ids[i], err = uuid.NewV7(); err != nil {
-				return nil, nil, fmt.Errorf("make an event id: %w", err)
+				return nil, "", nil, fmt.Errorf("make an event id: %w", err)
 			}
 		}
 		if e.Tenant == "" {
@@ -108,8 +118,14 @@ func insertArgs(events []Event) ([]uuid.UUID, []any, error) {
 		user.add(e.UserID)
 		payload.add(string(payloads[i]))
 		createdAt.add(timestamp(e.CreatedAt))
+		trace.add(e.Traceparent)
+		traced = traced || e.Traceparent != ""
 	}
-	return ids, []any{id.end(), typ.end(), tenant.end(), user.end(), payload.end(), createdAt.end()}, nil
+	args := []any{id.end(), typ.end(), tenant.end(), user.end(), payload.end(), createdAt.end()}
+	if traced {
+		return ids, insertTracedSQL, append(args, trace.end()), nil
+	}
+	return ids, insertSQL, args, nil
 }
 
 // checked returns the events' payloads as JSON text, or everything that is wrong with the events.

@@ -207,7 +207,7 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 		sub:   &subscription{id: cl.SubscriptionID, url: e.URL},
 		event: &event{
 			id: cl.EventID, webhookID: cl.EventID.String(), typ: e.EventType, tenant: e.Tenant, userID: e.UserID,
-			createdAt: e.EventCreatedAt,
+			createdAt: e.EventCreatedAt, trace: traceparent(e.Traceparent),
 		},
 	}
 	if !e.HasSubscription {

@@ -108,6 +108,7 @@ type eventRow struct {
 	userID    *string
 	payload   []byte // In the read buffer.
 	createdAt time.Time
+	trace     string // The header traceparent; empty: none.
 }
 
 // decodeEvent reads a row of outbox.events.
@@ -132,6 +133,9 @@ func decodeEvent(t *tuple) (eventRow, error) {
 	if values[3] != nil {
 		user := string(values[3])
 		row.userID = &user
+	}
+	if i, ok := t.rel.column["traceparent"]; ok && i < len(t.values) { // Not in a schema of the first version.
+		row.trace = traceparent(string(t.values[i]))
 	}
 	return row, nil
 }

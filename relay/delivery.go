@@ -15,6 +15,7 @@ type event struct {
 	tenant    string
 	userID    *string
 	createdAt time.Time
+	trace     string // The header traceparent; empty: none.
 	body      []byte // What is POSTed.
 	size      int64  // What it takes in memory, while its body is held.
 

@@ -70,7 +70,7 @@ func (r *router) event(ctx context.Context, tx *transaction, row eventRow) error
 	}
 	e := &event{
 		id: row.id, webhookID: row.id.String(), typ: row.typ, tenant: row.tenant, userID: row.userID,
-		createdAt: row.createdAt, body: r.envelope(row),
+		createdAt: row.createdAt, trace: row.trace, body: r.envelope(row),
 	}
 	e.size = int64(len(e.body)) + eventOverheadBytes
 	tx.add(len(r.matched))
