@@ -266,7 +266,7 @@ func TestLogOfAUserUsesItsIndex(t *testing.T) {
 		require.NotContains(t, plan, "Seq Scan on deliveries")
 	}
 	plan := explain(t, pool, outbox.Filter{})
-	require.Contains(t, plan, "deliveries_event_created_at_idx", "the newest of all use an index as well")
+	require.Contains(t, plan, "deliveries_log_idx", "the newest of all use an index as well")
 }
 
 // explainer has Postgres plan a query instead of running it.

@@ -89,7 +89,7 @@ type Errand struct {
 	URL             string // Of the last attempt.
 	HasEvent        bool   // false: the event was removed.
 	Payload         []byte
-	Traceparent     string // As the host app wrote it.
+	Traceparent     string  // As the host app wrote it.
 	HasSubscription bool    // false: it was removed or switched off.
 	Subscription    *string // The row as JSON, as it is now.
 }
