@@ -124,8 +124,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	r.persisted.Store(uint64(ready.confirmed))
 	route.pause = t.pause
 	r.setLeading(true)
-	r.log.Info("relaying", "slot", r.cfg.Replication.Slot, "from", ready.confirmed.String(),
-		"subscriptions", len(route.subscriptions.byID))
+	r.log.Info("relaying", "slot", r.cfg.Replication.Slot, "from", ready.confirmed.String())
 
 	ctx, end := context.WithCancelCause(intake)
 	defer end(nil)

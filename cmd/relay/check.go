@@ -12,10 +12,11 @@ func newCheckCommand(p *program) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Say whether this database and configuration will work, and how to mend what will not",
-		Long: "Say, item by item, whether this database and configuration will work. Each fault comes with the statement or the\n" +
-			"setting that mends it. Nothing is changed. The exit code is 1 where a fault is found; warnings do not count.",
-		Args: cobra.NoArgs,
+		Short: "Say whether this database will work, and what mends each fault",
+		Long: "Say, item by item, whether this database and configuration will work. Each fault\n" +
+			"comes with the statement or the setting that mends it. Nothing is changed. The\n" +
+			"exit code is 1 where a fault is found; warnings do not count.",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := p.settings()
 			if err != nil {
@@ -71,11 +72,10 @@ func (p *program) printItem(i check.Item) {
 	case check.Warning:
 		word, shade = "warning", yellow
 	}
-	if inColor(p.stdout) {
-		word = shade.paint(word)
-	}
-	_, _ = fmt.Fprintf(p.stdout, "%s  %s: %s\n", word, printable(i.Name), printable(i.What))
+	const indent = "         "
+	what := wrap(printable(i.Name)+": "+printable(i.What), terminalWidth(p.stdout), indent)
+	_, _ = fmt.Fprintf(p.stdout, "%s  %s\n", paintIf(inColor(p.stdout), shade, word), what)
 	if mend := i.Mend.String(); mend != "" {
-		_, _ = fmt.Fprintf(p.stdout, "         mend: %s\n", printable(mend))
+		_, _ = fmt.Fprintf(p.stdout, "%smend: %s\n", indent, printable(mend)) // Whole, to be copied.
 	}
 }

@@ -28,13 +28,15 @@ func newDemoCommand(p *program) *cobra.Command {
 	var rate int
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch the whole thing on a private throw-away Postgres; needs nothing set up",
-		Long: "Start a private Postgres, a host app that signs users up, three subscribers (one healthy, one that answers 500, one\n" +
-			"that is down and comes back) and the relay, and show live what is committed, delivered, rejected and retried.\n" +
-			"In the end every committed event is looked for at the healthy subscriber, and every event that was rolled back\n" +
-			"everywhere: the exit code is 0 where all came and none of these did. Nothing is left behind.",
+		Short: "Watch it all on a throw-away Postgres; needs nothing set up",
+		Long: "Start a private Postgres, a host app that signs users up, three subscribers (one\n" +
+			"healthy, one that answers 500, one that is down and comes back) and the relay,\n" +
+			"and show live what is committed, delivered, rejected and retried. In the end\n" +
+			"every committed event is looked for at the healthy subscriber, and every event\n" +
+			"that was rolled back everywhere: the exit code is 0 where all came and none of\n" +
+			"these did. Nothing is left behind.",
 		Example: "  relay demo\n  relay demo --for 20s --rate 200",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			size := p.terminalSize()
 			if !cmd.Flags().Changed("for") && size == nil {

@@ -14,7 +14,7 @@ func newDocsCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "docs",
 		Short: "Show the event types with their sample payloads",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			cfg, err := p.settings()
 			if err != nil {

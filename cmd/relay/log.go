@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 )
@@ -29,10 +30,11 @@ func newLogCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "log",
 		Short: "Show what was sent, newest events first",
-		Long: "Show what was sent, or is to be sent, newest events first: one line for each event and subscription.\n" +
-			"The same is in the view outbox.delivery_log, whose columns --json has.",
+		Long: "Show what was sent, or is to be sent, newest events first: one entry for each\n" +
+			"event and subscription. The same is in the view outbox.delivery_log, whose\n" +
+			"columns --json has.",
 		Example: "  relay log --user 42\n  relay log --status failed --json | jq -r .delivery_id | xargs relay replay",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter.Status = outbox.Status(status)
 			if status != "" && !slices.Contains(statuses, filter.Status) {
@@ -63,7 +65,7 @@ func joinStatuses() string {
 }
 
 func (p *program) log(ctx context.Context, filter outbox.Filter, asJSON bool) error {
-	_, db, err := p.open(ctx)
+	cfg, db, err := p.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,7 +80,7 @@ func (p *program) log(ctx context.Context, filter outbox.Filter, asJSON bool) er
 		return err
 	}
 	if len(list.rows) == 0 {
-		return p.sayLogEmpty(ctx, db, filter)
+		return p.sayLogEmpty(ctx, cfg, db, filter)
 	}
 	return list.write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout))
 }
@@ -111,7 +113,7 @@ type logTable struct {
 }
 
 func newLogTable(filter outbox.Filter) *logTable {
-	return &logTable{oneTenant: filter.Tenant != "", table: table{columns: []column{
+	return &logTable{oneTenant: filter.Tenant != "", table: table{lastBelow: 3, columns: []column{
 		{title: "CREATED", leaving: 3},
 		{title: "EVENT TYPE", min: 12},
 		{title: "TENANT", min: 8, leaving: 4},
@@ -167,7 +169,7 @@ func statusColor(s outbox.Status) color {
 }
 
 // sayLogEmpty says why there may be nothing, and what to do next.
-func (p *program) sayLogEmpty(ctx context.Context, db *pgxpool.Pool, filter outbox.Filter) error {
+func (p *program) sayLogEmpty(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, filter outbox.Filter) error {
 	if filter.UserID+filter.Type+filter.Tenant+string(filter.Status) != "" {
 		_, err := fmt.Fprintln(p.stdout, "No delivery fits. `relay log` without flags shows the newest of all.")
 		return err
@@ -176,13 +178,19 @@ func (p *program) sayLogEmpty(ctx context.Context, db *pgxpool.Pool, filter outb
 	if err != nil {
 		return err
 	}
-	next := "No subscription takes the events there are, or no `relay run` is at work."
+	slot, err := store.FindSlot(ctx, db, cfg.Replication.Slot)
+	if err != nil {
+		return err
+	}
+	next := "No subscription took the events there are:\n  relay subscriptions list\n"
 	switch {
 	case !there.Subscriptions:
-		next = "Nobody is subscribed: `relay subscriptions add --url https://example.com/hooks --event-types '*'`."
+		next = "Nobody is subscribed:\n" + howToSubscribe
+	case slot == nil || !slot.Active:
+		next = "No relay is at work:\n  relay run\n"
 	case !there.Events:
-		next = `No event is there either: SELECT outbox.emit('user.invited', '{"email": "ada@example.com"}').`
+		next = "No event is there either. In SQL:\n  SELECT outbox.emit('user.invited', '{\"email\": \"ada@example.com\"}');\n"
 	}
-	_, err = fmt.Fprintf(p.stdout, "Nothing has been sent yet. %s\n", next)
+	_, err = fmt.Fprintf(p.stdout, "Nothing has been sent yet. %s", next)
 	return err
 }

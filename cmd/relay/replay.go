@@ -17,9 +17,17 @@ func newReplayCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "replay DELIVERY…",
 		Short: "Deliver the same events again",
-		Long: "Make new deliveries of the same events to the same subscriptions, and print their ids. The old ones stay as they are.\n" +
-			"All of them are made, or none where one cannot be. The running relay sends them at once.",
-		Args: cobra.MinimumNArgs(1),
+		Long: "Make new deliveries of the same events to the same subscriptions, and print their\n" +
+			"ids. The old ones stay as they are. All of them are made, or none where one\n" +
+			"cannot be. The running relay sends them at once.",
+		Example: "  relay replay 01976f3e-8a5b-8c1d-9e2f-3a4b5c6d7e8f\n" +
+			"  relay log --status failed --json | jq -r .delivery_id | xargs relay replay",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("%s: %s", nameOf(cmd), whichDelivery)
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ids := make([]uuid.UUID, len(args))
 			for i, arg := range args {

@@ -41,15 +41,14 @@ func execute(args []string, stdout, stderr io.Writer) int {
 	return p.report(err)
 }
 
+func init() { cobra.EnableCommandSorting = false } // They stand in the order of use.
+
 func newRootCommand(p *program) *cobra.Command {
 	root := &cobra.Command{
-		Use:   "relay",
-		Short: "Deliver what is committed to outbox.events as webhooks",
-		Long: "relay tails Postgres logical replication of outbox.events and POSTs each event to every URL subscribed to it.\n" +
-			"Committed means delivered or accounted for; rolled back means never seen.",
-		Example: "  relay init\n" +
-			"  relay subscriptions add --name crm --url https://crm.example.com/hooks --event-types 'user.*'\n" +
-			"  relay run",
+		Use:               "relay",
+		Short:             "Deliver what is committed to outbox.events as webhooks",
+		Long:              rootLong,
+		Version:           thisBuild().String(),
 		Args:              noSuchCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 		SilenceErrors:     true,
@@ -57,21 +56,24 @@ func newRootCommand(p *program) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 		PersistentPreRun:  func(*cobra.Command, []string) { p.started = true },
 	}
+	root.SetVersionTemplate("{{.Version}}")
+	root.Flags().Bool("version", false, "say which version this is")
 	root.PersistentFlags().StringVar(&p.configPath, "config", "",
 		"settings `file` (default: relay.yaml in the current folder, where there is one)")
 	root.AddCommand(
-		newRunCommand(p),
-		newInitCommand(p),
-		newCheckCommand(p),
 		newDemoCommand(p),
+		newCheckCommand(p),
+		newInitCommand(p),
+		newSubscriptionsCommand(p),
 		newTestCommand(p),
+		newRunCommand(p),
 		newLogCommand(p),
 		newShowCommand(p),
 		newReplayCommand(p),
-		newSubscriptionsCommand(p),
 		newDocsCommand(p),
 		newVersionCommand(p),
 	)
+	setHelp(root)
 	return root
 }
 

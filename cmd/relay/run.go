@@ -28,23 +28,27 @@ func newRunCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Relay events until SIGTERM or SIGINT",
-		Long: "Set up what is missing (schema, publication, replication slot), then relay until SIGTERM or SIGINT.\n" +
-			"The first signal lets what is in flight end and be recorded; a second one ends the program at once.",
-		Args: cobra.NoArgs,
+		Long: "Set up what is missing (schema, publication, replication slot), then relay until\n" +
+			"SIGTERM or SIGINT (Ctrl-C). The first signal lets what is in flight end and be\n" +
+			"recorded; a second one ends the program at once.\n\n" +
+			"While it runs, http.listen (127.0.0.1:8080) answers /healthz, /readyz and\n" +
+			"/metrics. Several may run on one database: one relays, the others stand by and\n" +
+			"take over when it ends.",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logs.logger(p.stderr)
 			if err != nil {
 				return err
 			}
-			cfg, err := p.settings()
+			cfg, err := p.databaseSettings()
 			if err != nil {
 				return err
 			}
 			return runRelay(cmd.Context(), cfg, log)
 		},
 	}
-	cmd.Flags().StringVar(&logs.format, "log-format", "text", "how the log on stderr is written: text or json")
-	cmd.Flags().StringVar(&logs.level, "log-level", "info", "what is logged: debug, info, warn or error")
+	cmd.Flags().StringVar(&logs.format, "log-format", "text", "how the log on stderr is written: `text|json`")
+	cmd.Flags().StringVar(&logs.level, "log-level", "info", "the least that is logged: `debug|info|warn|error`")
 	return cmd
 }
 
@@ -96,7 +100,7 @@ func runRelay(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 			return fmt.Errorf("http.listen: %w", err)
 		}
 	}
-	log.Info("starting", "version", this.Version, "commit", this.Commit, "go", this.Go)
+	log.Info("starting", this.logged()...)
 
 	both, fail := errgroup.WithContext(ctx)
 	serving, stopServing := context.WithCancel(context.WithoutCancel(ctx))

@@ -24,9 +24,21 @@ func (p *program) settings() (*config.Config, error) {
 	return cfg, nil
 }
 
+// databaseSettings are settings that must name a database.
+func (p *program) databaseSettings() (*config.Config, error) {
+	cfg, err := p.settings()
+	if err != nil {
+		return nil, err
+	}
+	if err := cfg.RequireDatabase(); err != nil {
+		return nil, usageError{err}
+	}
+	return cfg, nil
+}
+
 // open reads the settings and connects to the database. The caller closes the pool.
 func (p *program) open(ctx context.Context) (*config.Config, *pgxpool.Pool, error) {
-	cfg, err := p.settings()
+	cfg, err := p.databaseSettings()
 	if err != nil {
 		return nil, nil, err
 	}

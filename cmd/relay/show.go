@@ -13,12 +13,15 @@ import (
 	"github.com/outboxrelay/relay/outbox"
 )
 
+// whichDelivery is said where an id is missing.
+const whichDelivery = "which delivery? `relay log` shows their ids"
+
 func newShowCommand(p *program) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "show DELIVERY",
 		Short: "Show one delivery with all its attempts",
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg(whichDelivery),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := deliveryID(args[0])
 			if err != nil {

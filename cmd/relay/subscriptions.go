@@ -17,8 +17,9 @@ func newSubscriptionsCommand(p *program) *cobra.Command {
 		Use:     "subscriptions",
 		Aliases: []string{"subscription", "subs"},
 		Short:   "Show and change who receives which events",
-		Long: "Show and change who receives which events. A change takes effect at once, in commit order with the events;\n" +
-			"the running relay needs no restart. Plain SQL on outbox.subscriptions does the same.",
+		Long: "Show and change who receives which events. A change takes effect at once, in\n" +
+			"commit order with the events; the running relay needs no restart. Plain SQL on\n" +
+			"outbox.subscriptions does the same.",
 		Args: noSuchCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -33,13 +34,16 @@ func newSubscriptionsCommand(p *program) *cobra.Command {
 	return cmd
 }
 
+// howToSubscribe is shown to those who have no subscription yet.
+const howToSubscribe = "  relay subscriptions add --url https://example.com/hooks --event-types '*'\n"
+
 func newSubscriptionsListCommand(p *program) *cobra.Command {
 	var tenant string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the subscriptions, without their secrets",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return p.listSubscriptions(cmd.Context(), tenant, asJSON)
 		},
@@ -69,14 +73,14 @@ func (p *program) listSubscriptions(ctx context.Context, tenant string, asJSON b
 		return nil
 	}
 	if len(all) == 0 {
-		_, err := fmt.Fprintln(p.stdout, "Nobody is subscribed yet: `relay subscriptions add --url https://example.com/hooks --event-types '*'`.")
+		_, err := fmt.Fprintf(p.stdout, "Nobody is subscribed yet. To add a subscription:\n%s", howToSubscribe)
 		return err
 	}
 	return subscriptionTable(all, tenant != "").write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout))
 }
 
 func subscriptionTable(all []outbox.Subscription, oneTenant bool) *table {
-	list := &table{columns: []column{
+	list := &table{lastBelow: 1, columns: []column{
 		{title: "NAME", min: 8},
 		{title: "TENANT", min: 8, leaving: 2},
 		{title: "URL", min: 18},

@@ -20,11 +20,14 @@ func newSubscriptionsAddCommand(p *program) *cobra.Command {
 	var headers []string
 	var asJSON bool
 	cmd := &cobra.Command{
-		Use:   "add --url URL --event-types TYPE,…",
+		Use:   "add --url URL --event-types TYPE,… [flags]",
 		Short: "Add a subscription and print its secret, this once",
-		Example: "  relay subscriptions add --name crm --url https://crm.example.com/hooks --event-types user.invited,order.*\n" +
-			"  relay subscriptions add --url https://example.com/all --event-types '*' --header 'Authorization: Bearer abc'",
-		Args: cobra.NoArgs,
+		Example: "  relay subscriptions add --name crm --event-types 'user.invited,order.*' \\\n" +
+			"    --url https://crm.example.com/hooks\n" +
+			"  relay subscriptions add --url https://example.com/all --event-types '*' \\\n" +
+			"    --header 'Authorization: Bearer abc'",
+		DisableFlagsInUseLine: true,
+		Args:                  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if wanted.URL == "" {
 				return usagef("--url is missing: where are the events to be sent?")

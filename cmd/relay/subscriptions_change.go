@@ -21,7 +21,7 @@ func (p *program) subscriptionCommand(
 	cmd := &cobra.Command{
 		Use:   use + " NAME|ID",
 		Short: short,
-		Args:  cobra.ExactArgs(1),
+		Args:  oneArg("which subscription? `relay subscriptions list` shows names and ids"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx := cmd.Context()
 			cfg, db, err := p.open(ctx)
@@ -41,7 +41,7 @@ func (p *program) subscriptionCommand(
 }
 
 func newSubscriptionsRemoveCommand(p *program) *cobra.Command {
-	cmd := p.subscriptionCommand("remove", "Remove a subscription; what was not sent to it yet is cancelled, the log stays",
+	cmd := p.subscriptionCommand("remove", "Remove one; what was not sent yet is cancelled, the log stays",
 		func(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, s *outbox.Subscription) error {
 			if _, err := store.RemoveSubscription(ctx, db, s.ID); err != nil {
 				return err
@@ -55,10 +55,10 @@ func newSubscriptionsRemoveCommand(p *program) *cobra.Command {
 }
 
 func newSubscriptionsSwitchCommand(p *program, on bool) *cobra.Command {
-	use, short, done, already, restart := "disable", "Switch a subscription off; what was not sent to it yet is cancelled",
+	use, short, done, already, restart := "disable", "Switch one off; what was not sent yet is cancelled",
 		"is off now. What was not sent to it yet is cancelled.", "is off already.", "switches it on again"
 	if on {
-		use, short, done, already, restart = "enable", "Switch a subscription on, for the events from now on",
+		use, short, done, already, restart = "enable", "Switch one on, for the events from now on",
 			"is on now, for the events from now on.", "is on already.", ""
 	}
 	return p.subscriptionCommand(use, short,
@@ -80,7 +80,7 @@ func newSubscriptionsRotateCommand(p *program) *cobra.Command {
 	var secret string
 	var overlap time.Duration
 	var asJSON bool
-	cmd := p.subscriptionCommand("rotate", "Give a subscription a new secret and print it, this once",
+	cmd := p.subscriptionCommand("rotate", "Give one a new secret and print it, this once",
 		func(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, s *outbox.Subscription) error {
 			if overlap < 0 {
 				return usagef("--overlap %s: must not be negative", overlap)
@@ -97,7 +97,9 @@ func newSubscriptionsRotateCommand(p *program) *cobra.Command {
 			}
 			return p.printRotated(rotated)
 		})
-	cmd.Long = cmd.Short + ".\nWhile the overlap lasts, requests carry a signature with each of the two, so that the receiver can change over."
+	cmd.Long = "Give a subscription a new secret and print it, this once. While the overlap lasts,\n" +
+		"requests carry a signature with each of the two, so that the receiver can change\n" +
+		"over."
 	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the old secret signs as well; 0 ends it at once")
 	cmd.Flags().StringVar(&secret, "secret", "", "the new `secret`, whsec_…; default: a random one")
 	jsonFlag(cmd, &asJSON)

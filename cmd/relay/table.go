@@ -24,6 +24,13 @@ func (c color) paint(s string) string {
 	return "\x1b[" + string(c) + "m" + s + "\x1b[0m"
 }
 
+func paintIf(colored bool, c color, s string) string {
+	if !colored {
+		return s
+	}
+	return c.paint(s)
+}
+
 // column is a column of a table.
 type column struct {
 	title   string
@@ -41,6 +48,10 @@ type cell struct {
 type table struct {
 	columns []column
 	rows    [][]cell
+
+	// lastBelow puts the last column on a line of its own, below its row, on a terminal too narrow for all even when the
+	// columns that leave before this one have left; 0: never.
+	lastBelow int
 }
 
 func (t *table) add(cells ...cell) {
@@ -54,18 +65,20 @@ const columnGap = 2
 
 // write prints the table to a terminal of that width; 0: no terminal, so nothing is shortened.
 func (t *table) write(w io.Writer, width int, colored bool) error {
-	widths := t.widths()
+	widths, below := t.widths(), false
 	if width > 0 {
-		t.fit(widths, width)
+		widths, below = t.fit(width)
 	}
 	var b strings.Builder
 	header := make([]cell, len(t.columns))
 	for i, c := range t.columns {
 		header[i] = cell{text: c.title, color: faint}
 	}
-	t.line(&b, header, widths, colored)
-	for _, row := range t.rows {
+	for _, row := range append([][]cell{header}, t.rows...) {
 		t.line(&b, row, widths, colored)
+		if last := row[len(row)-1]; below && last.text != "" {
+			b.WriteString(strings.Repeat(" ", columnGap) + paintIf(colored, faint, last.text) + "\n")
+		}
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -87,8 +100,25 @@ func (t *table) widths() []int {
 	return widths
 }
 
-// fit shortens the widest columns that may be, and lets columns leave, until the width is enough or nothing is left to do.
-func (t *table) fit(widths []int, width int) {
+// fit returns widths that fit, and whether the last column goes below.
+func (t *table) fit(width int) (widths []int, below bool) {
+	widths = t.widths()
+	if t.lastBelow == 0 {
+		t.squeeze(widths, width, len(t.columns))
+		return widths, false
+	}
+	t.squeeze(widths, width, t.lastBelow-1)
+	if total(widths) <= width {
+		return widths, false
+	}
+	widths = t.widths()
+	widths[len(widths)-1] = 0
+	t.squeeze(widths, width, len(t.columns))
+	return widths, true
+}
+
+// squeeze shortens the widest columns that may be, and lets columns leave, up to last, until the width is enough.
+func (t *table) squeeze(widths []int, width, last int) {
 	for leaving := 1; ; leaving++ {
 		for total(widths) > width {
 			widest := -1
@@ -102,17 +132,13 @@ func (t *table) fit(widths []int, width int) {
 			}
 			widths[widest]--
 		}
-		if total(widths) <= width {
+		if total(widths) <= width || leaving > last {
 			return
 		}
-		left := false
 		for i, c := range t.columns {
 			if c.leaving == leaving {
-				widths[i], left = 0, true
+				widths[i] = 0
 			}
-		}
-		if !left {
-			return
 		}
 		natural := t.widths() // What is left may have the room.
 		for i := range widths {
@@ -149,10 +175,7 @@ func (t *table) line(b *strings.Builder, row []cell, widths []int, colored bool)
 			continue
 		}
 		b.WriteString(strings.Repeat(" ", pad))
-		if colored {
-			text = c.color.paint(text)
-		}
-		b.WriteString(text)
+		b.WriteString(paintIf(colored, c.color, text))
 		pad = space + columnGap
 	}
 	b.WriteByte('\n')

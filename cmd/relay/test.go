@@ -26,10 +26,13 @@ func newTestCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test NAME|ID|URL",
 		Short: "Send a sample event to one URL and say what it answers",
-		Long: "Send the sample payload of an event type to one subscription or URL, once, and print the response code and the time\n" +
-			"taken. Nothing is logged, and no relay needs to run. The exit code is 0 only where it was accepted.\n" +
-			"A URL that is subscribed is sent that subscription's signature and headers; any other, a signature with a random secret.",
-		Args: cobra.ExactArgs(1),
+		Long: "Send the sample payload of an event type to one subscription or URL, once, and\n" +
+			"print the response code and the time taken. Nothing is logged, and no relay needs\n" +
+			"to run. The exit code is 0 only where it was accepted. A URL that is subscribed is\n" +
+			"sent that subscription's signature and headers; any other, a signature with a\n" +
+			"random secret.",
+		Example: "  relay test crm\n  relay test https://crm.example.com/hooks --type user.invited",
+		Args:    oneArg("which subscription or URL? `relay subscriptions list` shows names and ids"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return p.test(cmd.Context(), args[0], tenant, eventType, asJSON)
 		},
@@ -60,7 +63,7 @@ func (p *program) test(ctx context.Context, which, tenant, eventType string, asJ
 	}
 	target, err := newTarget(s)
 	if err != nil {
-		return usagef("%q cannot be sent to: %w", s, err)
+		return usagef("cannot be sent to: %w", err) // Without the URL: it may hold a password.
 	}
 	o := engine.Test(ctx, target, sample.Type, []byte(sample.Sample))
 	if ctx.Err() != nil {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -40,6 +41,32 @@ func printable(s string) string {
 		} else {
 			b.WriteRune(r)
 		}
+	}
+	return b.String()
+}
+
+// wrap breaks text at spaces so that it fits a terminal of that width, 0: none, behind a first and below an indent of the
+// same length.
+func wrap(text string, width int, indent string) string {
+	room := width - len(indent)
+	if room < 20 {
+		return text
+	}
+	var b strings.Builder
+	used := 0
+	for word := range strings.SplitSeq(text, " ") {
+		length := utf8.RuneCountInString(word)
+		switch {
+		case used == 0:
+		case used+1+length > room:
+			b.WriteString("\n" + indent)
+			used = 0
+		default:
+			b.WriteByte(' ')
+			used++
+		}
+		b.WriteString(word)
+		used += length
 	}
 	return b.String()
 }

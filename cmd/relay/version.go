@@ -44,21 +44,35 @@ func thisBuild() build {
 	return b
 }
 
+// logged is what the log says at the start.
+func (b build) logged() []any {
+	said := []any{"version", b.Version}
+	if b.Commit != "" {
+		said = append(said, "commit", b.Commit)
+	}
+	return append(said, "go", b.Go)
+}
+
+// String is what people are shown.
+func (b build) String() string {
+	if b.Commit == "" {
+		b.Commit = "unknown"
+	}
+	return fmt.Sprintf("relay %s\ncommit %s\n%s %s\n", b.Version, b.Commit, b.Go, b.System)
+}
+
 func newVersionCommand(p *program) *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Say which version this is",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			b := thisBuild()
 			if asJSON {
 				return json.NewEncoder(p.stdout).Encode(b)
 			}
-			if b.Commit == "" {
-				b.Commit = "unknown"
-			}
-			_, err := fmt.Fprintf(p.stdout, "relay %s\ncommit %s\n%s %s\n", b.Version, b.Commit, b.Go, b.System)
+			_, err := fmt.Fprint(p.stdout, b)
 			return err
 		},
 	}
