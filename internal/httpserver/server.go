@@ -48,8 +48,8 @@ func New(o Options) *Server {
 		o.Root = http.HandlerFunc(index)
 	}
 	s := &Server{mux: http.NewServeMux(), log: o.Logger}
-	s.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
-	s.mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+	s.get("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
+	s.get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
 		ready, why := o.Ready()
 		status := http.StatusOK
 		if !ready {
@@ -57,12 +57,23 @@ func New(o Options) *Server {
 		}
 		plain(w, status, why)
 	})
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
+	s.get("/metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		ErrorHandling: promhttp.ContinueOnError,
-	}))
+	}).ServeHTTP)
 	s.mux.Handle("/", o.Root)
 	return s
+}
+
+// get has a path answered to GET and HEAD. Other methods would fall through to Root.
+func (s *Server) get(path string, h http.HandlerFunc) {
+	s.mux.HandleFunc("GET "+path, h)
+	s.mux.HandleFunc(path, notAllowed)
+}
+
+func notAllowed(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Allow", "GET, HEAD")
+	plain(w, http.StatusMethodNotAllowed, "method not allowed; there is GET and HEAD")
 }
 
 // ServeHTTP answers a request.
@@ -77,7 +88,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("%s: no right to listen there; choose a port above 1023", address)
 	case err != nil:
-		return nil, fmt.Errorf("listen on %s: %w", address, err)
+		return nil, fmt.Errorf("cannot listen on %s: %w", address, innermost(err))
 	}
 	return listener, nil
 }
@@ -111,6 +122,14 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	return fmt.Errorf("serve http.listen: %w", err)
 }
 
+// innermost strips the address that net puts around an error, again and again.
+func innermost(err error) error {
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		err = inner
+	}
+	return err
+}
+
 func plain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
@@ -119,9 +138,12 @@ func plain(w http.ResponseWriter, status int, text string) {
 }
 
 func index(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path != "/" {
+	switch {
+	case r.URL.Path != "/":
 		plain(w, http.StatusNotFound, "not found; there is /healthz, /readyz and /metrics")
-		return
+	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		notAllowed(w, r)
+	default:
+		plain(w, http.StatusOK, "relay: /healthz, /readyz, /metrics")
 	}
-	plain(w, http.StatusOK, "relay: /healthz, /readyz, /metrics")
 }
