@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
@@ -30,9 +31,18 @@ var mends = map[string]string{
 	"3D000": "create the database, or name another in database.url",
 	"42501": "grant it: `ALTER ROLE … REPLICATION` for the slot, and run `relay init` once as the database's owner for the schema; " +
 		"`relay check` names each missing right",
+	"53300": "raise max_wal_senders or max_connections and restart the server, or end what nobody uses",
 	"53400": "raise max_replication_slots in postgresql.conf and restart the server, or drop a slot that nobody uses",
 	"0A000": "see what the server said",
 }
+
+// throughPooler says that a replication connection ended at a connection pooler: it refuses what it does not know at the
+// start, or passes it over and then takes a replication command for SQL.
+func throughPooler(pg *pgconn.PgError) bool {
+	return pg.Code == "08P01" && strings.Contains(pg.Message, "startup parameter")
+}
+
+const poolerMend = "a connection pooler is in the way: set database.replication_url to the server itself"
 
 // mend turns an error that only a person can mend into a *ConfigError; others are returned as they are.
 func mend(err error) error {
@@ -54,13 +64,13 @@ func mend(err error) error {
 		what = "run `ALTER SYSTEM SET wal_level = logical` and restart the server"
 	case pg.Code == "25006":
 		what = "point database.url at the primary, or `ALTER DATABASE … SET default_transaction_read_only = off`"
-	case pg.Code == "08P01" && strings.Contains(pg.Message, "replication"):
-		what = "a connection pooler is in the way: set database.replication_url to the server itself"
+	case throughPooler(pg):
+		what = poolerMend
 	}
 	if what == "" {
 		return err
 	}
-	return &ConfigError{Fault: explain(err), Mend: what, cause: err}
+	return &ConfigError{Fault: oneLine(err), Mend: what, cause: err}
 }
 
 // passing says whether an error may mend itself: the server is not there yet, is starting, full, or a standby for now.
@@ -72,6 +82,8 @@ func passing(err error) bool {
 		return false
 	case errors.As(err, &pg):
 		switch {
+		case throughPooler(pg):
+			return false
 		case pg.Code == "25006", strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"),
 			strings.HasPrefix(pg.Code, "40"), strings.HasPrefix(pg.Code, "53") && pg.Code != "53400":
 			return true
@@ -93,7 +105,20 @@ func (r *Relay) fatal(err error) bool {
 	return errors.As(mend(err), &config) && !passing(err)
 }
 
-// explain returns an error's text in one line.
-func explain(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+// refusedReplication names the role that may not replicate.
+func refusedReplication(err error, user string) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) || pg.Code != "42501" {
+		return err
+	}
+	return &ConfigError{
+		Fault: fmt.Sprintf("role %s may not replicate: %s", user, pg.Message),
+		Mend:  "`ALTER ROLE " + pgx.Identifier{user}.Sanitize() + " REPLICATION` (Amazon RDS: `GRANT rds_replication TO …`)",
+		cause: err,
+	}
 }
+
+// explain returns an error's text in one line, with what mends it where that is known.
+func explain(err error) string { return oneLine(mend(err)) }
+
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

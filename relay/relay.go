@@ -212,6 +212,9 @@ func (r *Relay) Setup(ctx context.Context) (SetupReport, error) {
 	err := r.retryStart(ctx, func(ctx context.Context) error {
 		var err error
 		report, err = r.setUpAll(ctx)
+		if hasCode(err, "25006") {
+			return mend(err) // Run gives a standby time to be promoted; who sets up wants to know at once.
+		}
 		return err
 	})
 	return report, err
@@ -350,7 +353,7 @@ func ifRunning(ctx context.Context, err error) error {
 func (r *Relay) open(ctx context.Context) error {
 	cfg, err := pgxpool.ParseConfig(r.cfg.Database.URL)
 	if err != nil {
-		return &ConfigError{Fault: "database.url cannot be read: " + explain(err), Mend: "write postgres://user:password@host:5432/database"}
+		return &ConfigError{Fault: "database.url cannot be read: " + oneLine(err), Mend: "write postgres://user:password@host:5432/database"}
 	}
 	cfg.ConnConfig.DialFunc = dialPostgres
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {

@@ -47,15 +47,19 @@ func (r *Relay) tail(intake context.Context) error {
 			r.setStandby()
 			backoff = 100 * time.Millisecond
 		case r.fatal(err):
-			return err
+			return mend(err)
 		default:
 			if time.Since(start) > 10*time.Second {
 				backoff = 100 * time.Millisecond
 			}
 			wait = backoff
 			backoff = min(2*backoff, 5*time.Second)
-			r.setReason("the stream ended: " + explain(err))
-			r.log.Warn("the stream ended; beginning again", "error", explain(err), "in", wait.String())
+			what := "the stream ended"
+			if !r.everLed {
+				what = "cannot relay yet"
+			}
+			r.setReason(what + ": " + explain(err))
+			r.log.Warn(what+"; trying again", "error", explain(err), "in", wait.String())
 		}
 		r.awaitOwned(intake)
 		sleep(intake, wait+rand.N(wait/4+1))

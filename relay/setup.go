@@ -20,10 +20,14 @@ func (s *SetupReport) add(format string, args ...any) {
 // setUpAll sets everything up, as far as it is missing.
 func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 	var report SetupReport
-	if err := r.applySchema(ctx); err != nil {
+	switch err := r.applySchema(ctx); {
+	case err == nil:
+		report.add("schema outbox is in place")
+	case hasCode(err, "42501") && r.schemaCurrent(ctx):
+		report.add("schema outbox is in place, and another role's")
+	default:
 		return report, err
 	}
-	report.add("schema outbox is in place")
 	if err := store.SettleHome(ctx, r.db); err != nil {
 		return report, err
 	}
@@ -42,6 +46,11 @@ func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 		report.add("%d subscriptions of relay.yaml are in place", n)
 	}
 	return report, r.setUpSlot(ctx, &report)
+}
+
+func (r *Relay) schemaCurrent(ctx context.Context) bool {
+	current, err := store.SchemaCurrent(ctx, r.db)
+	return err == nil && current
 }
 
 // setUpSlot makes publication and slot, unless a running relay has them in use.

@@ -39,7 +39,7 @@ func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("open a replication connection: %w", err)
+		return nil, fmt.Errorf("open a replication connection: %w", refusedReplication(err, config.User))
 	}
 	return conn, nil
 }
@@ -68,6 +68,9 @@ type prepared struct {
 // it may have been, it makes the slot anew and scans the outbox. The caller leads.
 func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared, error) {
 	system, err := pglogrepl.IdentifySystem(ctx, conn)
+	if hasCode(err, "42601") {
+		return nil, &ConfigError{Fault: "the replication connection does not take replication commands", Mend: poolerMend, cause: err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("identify the server: %w", err)
 	}
@@ -197,11 +200,11 @@ func (r *Relay) ensurePublication(ctx context.Context) (*store.Publication, erro
 	default:
 		// What was committed while it published too little is not in the stream: forget the slot, so that it is scanned.
 		r.log.Warn("the publication does not publish what it must: mending it", "publication", name,
-			"publishes", strings.Join(p.Relations, ","), "inserts", p.Inserts)
+			"publishes", strings.Join(p.Relations, ","), "inserts", p.Inserts, "filtered", p.Filtered)
 		if err := store.ForgetState(ctx, r.db, r.cfg.Replication.Slot); err != nil {
 			return nil, err
 		}
-		for _, sql := range store.RepairPublicationSQL(name) {
+		for _, sql := range p.RepairSQL(name) {
 			if _, err := r.db.Exec(ctx, sql); err != nil {
 				return nil, fmt.Errorf("mend publication: %w", err)
 			}
@@ -215,7 +218,7 @@ func (r *Relay) ensurePublication(ctx context.Context) (*store.Publication, erro
 }
 
 func publicationFits(p *store.Publication) bool {
-	if !p.Inserts {
+	if !p.Inserts || p.Filtered {
 		return false
 	}
 	for _, table := range wantedRelations {

@@ -41,10 +41,13 @@ type checker struct {
 	db     *pgx.Conn
 	report func(Item)
 
+	user     string
 	version  int // server_version_num
 	database string
 	system   string // The system identifier.
 	schema   bool   // Schema outbox is whole.
+	relaying bool   // A relay reads the slot.
+	noSender bool   // All walsenders are in use, none of them by a relay.
 }
 
 func (c *checker) ok(name, format string, args ...any) {
@@ -73,7 +76,7 @@ func Run(ctx context.Context, cfg *config.Config, report func(Item)) {
 	}
 	defer func() { _ = c.db.Close(context.WithoutCancel(ctx)) }()
 	for _, look := range []func(context.Context){
-		c.server, c.clock, c.walLevel, c.replication, c.slots, c.schemaObjects, c.rights, c.publication, c.slot,
+		c.server, c.clock, c.walLevel, c.slots, c.replication, c.schemaObjects, c.rights, c.publication, c.slot,
 		c.retainedWAL, c.subscriptions,
 	} {
 		if ctx.Err() != nil {

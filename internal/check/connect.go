@@ -4,14 +4,16 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
+	"io/fs"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/jackc/pglogrepl"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/outboxrelay/relay/internal/store"
 )
 
 // connectTimeout is how long a connection may take to open.
@@ -45,16 +47,14 @@ func ExplainConnect(err error, key string) (what, mend string) {
 		return "the server's certificate is not trusted", "set sslrootcert in " + key + ", or sslmode to what the server offers"
 	case strings.Contains(text, "server refused TLS"):
 		return "the server does not speak TLS", "set sslmode=disable in " + key + ", or switch ssl on in the server"
-	case strings.Contains(text, "connection refused"):
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: connection refused", "start the server, or correct host and port in " + key
+	case errors.Is(err, fs.ErrNotExist):
+		return "no server on this machine: there is no socket", "start the server, or name its host and port in " + key
 	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "timeout"):
 		return "no answer within " + connectTimeout.String(), "correct host and port in " + key + ", or open the firewall"
 	}
-	return lastLine(text), "correct " + key
-}
-
-func lastLine(text string) string {
-	return strings.Join(strings.Fields(text), " ")
+	return strings.Join(strings.Fields(text), " "), "correct " + key
 }
 
 func (c *checker) connect(ctx context.Context) bool {
@@ -65,15 +65,14 @@ func (c *checker) connect(ctx context.Context) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	db, err := pgx.Connect(ctx, c.cfg.Database.URL)
+	db, err := store.Connect(ctx, c.cfg.Database.URL)
 	if err != nil {
 		what, mend := ExplainConnect(err, "database.url")
 		c.fault(name, mend, "%s", what)
 		return false
 	}
-	c.db = db
-	config := db.Config()
-	c.ok(name, "connected to %s as %s", net.JoinHostPort(config.Host, fmt.Sprint(config.Port)), config.User)
+	c.db, c.user = db, db.Config().User
+	c.ok(name, "connected to %s as %s", db.PgConn().Conn().RemoteAddr(), c.user)
 	return true
 }
 
@@ -91,6 +90,9 @@ func (c *checker) replication(ctx context.Context) {
 		c.fault(name, "correct "+key, "its URL cannot be read")
 		return
 	}
+	if c.noSender {
+		return // Said already.
+	}
 	config.RuntimeParams["replication"] = "database"
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
@@ -105,7 +107,7 @@ func (c *checker) replication(ctx context.Context) {
 	}
 	if system.SystemID != c.system || system.DBName != c.database {
 		c.fault(name, "point both at the same database",
-			"database.replication_url leads to database %s of another server than database.url", system.DBName)
+			"database.replication_url leads to another database than database.url (%s)", system.DBName)
 		return
 	}
 	c.ok(name, "the server grants it")
@@ -121,12 +123,11 @@ func (c *checker) replicationRefused(err error, key, user string) {
 	}
 	switch {
 	case pg.Code == "42501" || strings.Contains(pg.Message, "replication role"):
-		c.fault(name, fmt.Sprintf("ALTER ROLE %s REPLICATION; (Amazon RDS: GRANT rds_replication TO …)", pgx.Identifier{user}.Sanitize()),
-			"role %s may not replicate", user)
-	case strings.Contains(pg.Message, "unsupported startup parameter") || pg.Code == "08P01":
+		c.fault(name, "ALTER ROLE "+quote(user)+" REPLICATION; -- Amazon RDS: GRANT rds_replication TO "+quote(user), "role %s may not replicate", user)
+	case pg.Code == "08P01", pg.Code == "42601": // It does not know the parameter, or takes the command for SQL.
 		c.fault(name, "set database.replication_url to the server itself", "a connection pooler is in the way (%s)", pg.Message)
-	case pg.Code == "53300":
-		c.fault(name, "ALTER SYSTEM SET max_wal_senders = 20; and restart the server", "all walsenders are in use")
+	case pg.Code == "53300" && c.relaying:
+		c.ok(name, "not tried: all are in use, one by a relay")
 	default:
 		what, mend := ExplainConnect(err, key)
 		c.fault(name, mend, "%s", what)

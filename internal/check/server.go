@@ -3,6 +3,7 @@ package check
 import (
 	"context"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -11,12 +12,12 @@ const oldestVersion = 140000
 
 // server looks at version, role in a cluster, and whether writes are taken.
 func (c *checker) server(ctx context.Context) {
-	var number, version, readOnly string
+	var number, version, readOnly, source string
 	var standby bool
 	err := c.db.QueryRow(ctx, `SELECT current_setting('server_version_num'), current_setting('server_version'),
-		pg_is_in_recovery(), current_setting('default_transaction_read_only'), current_database(),
-		(SELECT system_identifier::text FROM pg_control_system())`).
-		Scan(&number, &version, &standby, &readOnly, &c.database, &c.system)
+		pg_is_in_recovery(), s.setting, s.source, current_database(), (SELECT system_identifier::text FROM pg_control_system())
+		FROM pg_settings AS s WHERE s.name = 'default_transaction_read_only'`).
+		Scan(&number, &version, &standby, &readOnly, &source, &c.database, &c.system)
 	if err != nil {
 		c.broken("server", err)
 		return
@@ -32,11 +33,28 @@ func (c *checker) server(ctx context.Context) {
 		c.fault("writable", "point database.url at the primary, or add target_session_attrs=read-write and all hosts to it",
 			"the server is a standby: it takes no writes")
 	case readOnly == "on":
-		c.fault("writable", "ALTER DATABASE "+quote(c.database)+" SET default_transaction_read_only = off; (or the same of the role)",
-			"transactions are read-only by default")
+		c.fault("writable", c.mendReadOnly(source), "transactions are read-only by default (default_transaction_read_only)")
 	default:
 		c.ok("writable", "the server takes writes")
 	}
+}
+
+// mendReadOnly undoes default_transaction_read_only where it was set. The session that does it must first have it off for
+// itself.
+func (c *checker) mendReadOnly(source string) string {
+	const off = " SET default_transaction_read_only = off;"
+	own := strings.TrimSpace(off) + " "
+	switch source {
+	case "database":
+		return own + "ALTER DATABASE " + quote(c.database) + off
+	case "user":
+		return own + "ALTER ROLE " + quote(c.user) + off
+	case "database user":
+		return own + "ALTER ROLE " + quote(c.user) + " IN DATABASE " + quote(c.database) + off
+	case "client":
+		return "take default_transaction_read_only out of the options in database.url"
+	}
+	return "ALTER SYSTEM" + off + " SELECT pg_reload_conf();"
 }
 
 // mostSkew is how far the clocks may be apart: receivers check the signature's timestamp, commonly within five minutes.
@@ -64,35 +82,9 @@ func (c *checker) walLevel(ctx context.Context) {
 		return
 	}
 	if level != "logical" {
-		c.fault("wal_level", "ALTER SYSTEM SET wal_level = logical; and restart the server (Amazon RDS: rds.logical_replication = 1; "+
+		c.fault("wal_level", "ALTER SYSTEM SET wal_level = logical; -- and restart the server (Amazon RDS: rds.logical_replication = 1; "+
 			"Cloud SQL: cloudsql.logical_decoding = on)", "is %s: events cannot be read from it", level)
 		return
 	}
 	c.ok("wal_level", "logical")
-}
-
-// slots looks whether there is room for one more slot and walsender.
-func (c *checker) slots(ctx context.Context) {
-	var slots, usedSlots, senders, usedSenders int
-	var ours bool
-	err := c.db.QueryRow(ctx, `SELECT current_setting('max_replication_slots')::int, (SELECT count(*) FROM pg_replication_slots),
-		current_setting('max_wal_senders')::int, (SELECT count(*) FROM pg_stat_replication),
-		EXISTS (SELECT FROM pg_replication_slots WHERE slot_name = $1)`, c.cfg.Replication.Slot).
-		Scan(&slots, &usedSlots, &senders, &usedSenders, &ours)
-	if err != nil {
-		c.broken("free slots", err)
-		return
-	}
-	if usedSlots >= slots && !ours {
-		c.fault("free slots", "ALTER SYSTEM SET max_replication_slots = "+strconv.Itoa(slots+10)+"; and restart the server, or drop a slot nobody uses",
-			"all %d replication slots are in use", slots)
-	} else {
-		c.ok("free slots", "%d of %d replication slots in use", usedSlots, slots)
-	}
-	if usedSenders >= senders {
-		c.fault("free walsenders", "ALTER SYSTEM SET max_wal_senders = "+strconv.Itoa(senders+10)+"; and restart the server",
-			"all %d walsenders are in use", senders)
-	} else {
-		c.ok("free walsenders", "%d of %d walsenders in use", usedSenders, senders)
-	}
 }

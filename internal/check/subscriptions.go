@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/relay"
@@ -18,6 +19,9 @@ import (
 
 // resolveTimeout is how long the look-up of a host name may take.
 const resolveTimeout = 5 * time.Second
+
+// lookUps is how many host names are looked up at once.
+const lookUps = 16
 
 // subscriptions looks at the URL of each that is switched on.
 func (c *checker) subscriptions(ctx context.Context) {
@@ -38,8 +42,22 @@ func (c *checker) subscriptions(ctx context.Context) {
 	if len(all) == 0 {
 		c.warn("subscriptions", "relay subscriptions add --url https://… --event-types '*'", "none is switched on: events go nowhere")
 	}
-	for _, s := range all {
-		item := URL(ctx, c.cfg.Network, s.URL)
+	items := make([]chan Item, len(all))
+	for i := range items {
+		items[i] = make(chan Item, 1)
+	}
+	var looks errgroup.Group
+	looks.SetLimit(lookUps)
+	go func() {
+		for i, s := range all {
+			looks.Go(func() error {
+				items[i] <- URL(ctx, c.cfg.Network, s.URL)
+				return nil
+			})
+		}
+	}()
+	for i, s := range all {
+		item := <-items[i]
 		item.Name = "subscription " + s.Name
 		c.report(item)
 	}
@@ -72,8 +90,13 @@ func URL(ctx context.Context, network config.Network, text string) Item {
 	for _, address := range addresses {
 		var blocked *relay.BlockedError
 		if err := guard.Check(netip.AddrPortFrom(address, port(u))); errors.As(err, &blocked) {
-			return fault(fmt.Sprintf("add the network to network.allow, such as %s/%d", address.Unmap(), address.Unmap().BitLen()),
-				"%s is refused: %v", u.Hostname(), err)
+			address = address.Unmap()
+			which := u.Hostname()
+			if which != address.String() {
+				which += " leads to " + address.String() + ", which"
+			}
+			return fault(fmt.Sprintf("add the network to network.allow, such as %s/%d", address, address.BitLen()),
+				"%s is refused: %s, not in network.allow", which, blocked.Reason)
 		}
 	}
 	return Item{Status: OK, Name: name, What: fmt.Sprintf("%s://%s is let through", u.Scheme, u.Host)}

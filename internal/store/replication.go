@@ -146,14 +146,16 @@ func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
 type Publication struct {
 	OID       int64
 	Inserts   bool     // Publishes inserts.
-	Others    bool     // Publishes updates, deletes or truncates as well.
+	Others    bool     // Publishes updates, deletes or truncates as well, or other tables.
+	AllTables bool     // Was made FOR ALL TABLES: which they are cannot be changed.
+	Filtered  bool     // Leaves rows or columns out, which PostgreSQL 15 and later can.
 	Relations []string // Its tables of schema outbox.
 }
 
 // FindPublication returns the publication of that name, or nil where there is none.
 func FindPublication(ctx context.Context, db DB, name string) (*Publication, error) {
 	var p Publication
-	err := db.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Inserts, &p.Others, &p.Relations)
+	err := db.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Inserts, &p.Others, &p.AllTables, &p.Filtered, &p.Relations)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -178,13 +180,14 @@ func CreatePublicationSQL(name string) string {
 		" FOR TABLE outbox.events, outbox.subscription_changes WITH (publish = 'insert')"
 }
 
-// RepairPublicationSQL returns the statements that turn a publication that is there into the one the relay needs.
-func RepairPublicationSQL(name string) []string {
-	quoted := pgx.Identifier{name}.Sanitize()
-	return []string{
-		"ALTER PUBLICATION " + quoted + " SET TABLE outbox.events, outbox.subscription_changes",
-		"ALTER PUBLICATION " + quoted + " SET (publish = 'insert')",
+// RepairSQL returns the statements that turn a publication of that name into one that the relay can use.
+func (p *Publication) RepairSQL(name string) []string {
+	alter := "ALTER PUBLICATION " + pgx.Identifier{name}.Sanitize() + " SET "
+	inserts := alter + "(publish = 'insert')"
+	if p.AllTables {
+		return []string{inserts}
 	}
+	return []string{alter + "TABLE outbox.events, outbox.subscription_changes", inserts}
 }
 
 // CurrentWAL returns the position up to which WAL has been written.

@@ -1,0 +1,97 @@
+package check_test
+
+import (
+	"net"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/check"
+	"github.com/outboxrelay/relay/internal/pgtest"
+)
+
+func TestConnection(t *testing.T) {
+	good := pgtest.URL(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	free := silent.Addr().String()
+	require.NoError(t, silent.Close())
+
+	for _, c := range []struct {
+		name, address, what, mend string
+	}{
+		{"not configured", "", "no database is configured", "set database.url in relay.yaml, or RELAY_DATABASE_URL"},
+		{"nothing listens", at(t, good, func(u *url.URL) { u.Host = free }),
+			"nothing listens there: connection refused", "start the server, or correct host and port in database.url"},
+		{"no such host", at(t, good, func(u *url.URL) { u.Host = "no-such-host.invalid" }),
+			"no host of the name no-such-host.invalid", "correct the host in database.url"},
+		{"no socket", "host=/nowhere user=postgres dbname=app",
+			"no server on this machine: there is no socket", "start the server, or name its host and port in database.url"},
+		{"no such database", at(t, good, func(u *url.URL) { u.Path = "/nope" }),
+			`database "nope" does not exist`, "create the database, or name another in database.url"},
+		{"no such role", at(t, good, func(u *url.URL) { u.User = url.User("nobody") }),
+			`role "nobody" does not exist`, "correct the user in database.url, or allow it in the server's pg_hba.conf"},
+		{"no TLS", at(t, good, func(u *url.URL) { u.RawQuery = "sslmode=require" }),
+			"the server does not speak TLS", "set sslmode=disable in database.url, or switch ssl on in the server"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := settings(t, c.address)
+			items := look(t, cfg)
+			require.Len(t, items, 1, "nothing else can be looked at")
+			i := requireItem(t, items, check.Fault, "connection", c.what)
+			require.Equal(t, c.mend, i.Mend.String())
+		})
+	}
+	requireMended(t, settings(t, good), "connection", fresh...)
+}
+
+func TestMissingDatabaseIsRefused(t *testing.T) {
+	address := at(t, pgtest.Cluster(t).URL("postgres"), func(u *url.URL) { u.Path = "/nope" })
+	requireRefused(t, settings(t, address), `database "nope" does not exist`, "create the database, or name another in database.url")
+}
+
+func TestUnreachableDatabaseIsWaitedFor(t *testing.T) {
+	requireWaits(t, settings(t, "postgres://postgres@127.0.0.1:1/app"), "connection refused", "start the server, or correct host and port in database.url")
+}
+
+func TestReplicationIsTriedNotGuessed(t *testing.T) {
+	superuser := pgtest.URL(t)
+	role := pgtest.Role(t, superuser, "GRANT CREATE ON DATABASE "+database(t, superuser)+" TO %s")
+	cfg := settings(t, role)
+	i := requireItem(t, look(t, cfg), check.Fault, "replication connection", "may not replicate")
+	requireRefused(t, cfg, "may not replicate", "ALTER ROLE", "REPLICATION")
+	run(t, cfg, superuser, i.Mend.String())
+	requireMended(t, cfg, "replication connection", fresh...)
+	setUp(t, cfg)
+	requireMended(t, cfg, "replication connection", "subscriptions")
+}
+
+func TestReplicationURLMustLeadToTheSameDatabase(t *testing.T) {
+	cfg := settings(t, pgtest.URL(t))
+	cfg.Database.ReplicationURL = pgtest.URL(t)
+	i := requireItem(t, look(t, cfg), check.Fault, "replication connection", "leads to another database than database.url")
+	require.Equal(t, "point both at the same database", i.Mend.String())
+	cfg.Database.ReplicationURL = cfg.Database.URL
+	requireMended(t, cfg, "replication connection", fresh...)
+}
+
+func TestPoolerInTheWay(t *testing.T) {
+	direct := pgtest.URL(t)
+	for _, c := range []struct {
+		name     string
+		tolerant bool // Passes over startup parameters that it does not know, as poolers can be told to.
+	}{{"refuses", false}, {"passes over", true}} {
+		t.Run(c.name, func(t *testing.T) {
+			cfg := settings(t, startPooler(t, direct, c.tolerant))
+			i := requireItem(t, look(t, cfg), check.Fault, "replication connection", "a connection pooler is in the way")
+			require.Equal(t, "set database.replication_url to the server itself", i.Mend.String())
+			requireRefused(t, cfg, "a connection pooler is in the way: set database.replication_url to the server itself")
+			cfg.Database.ReplicationURL = direct
+			requireMended(t, cfg, "replication connection", fresh...)
+			setUp(t, cfg)
+			requireMended(t, cfg, "replication connection", "subscriptions")
+			requireRuns(t, cfg)
+		})
+	}
+}
