@@ -2,11 +2,12 @@
 # make test   every test; those that need a Postgres start one
 # make bench  the figures of docs/performance.md, measured here
 # make lint   what CI checks besides
+# make test-pgbouncer  what make test proves with a stand-in, with a real pgbouncer, which must be installed
 
 GO ?= go
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo build test race lint bench
+.PHONY: demo build test test-pgbouncer race lint bench
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -17,11 +18,14 @@ build:
 test:
 	$(GO) test -timeout 14m ./...
 
+test-pgbouncer:
+	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check
+
 race:
 	$(GO) test -race -timeout 30m ./...
 
 lint:
-	$(GO) vet ./...
+	$(GO) vet -tags pgbouncer ./...
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
 
 bench:

@@ -41,6 +41,14 @@ func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open a replication connection: %w", refusedReplication(err, config.User))
 	}
+	// Before anything else: a lock taken through a pooler would stay with it.
+	if _, err := pglogrepl.IdentifySystem(ctx, conn); err != nil {
+		_ = conn.Close(ctx)
+		if hasCode(err, "42601") { // It was taken for SQL.
+			err = &ConfigError{Fault: "the server does not take replication commands there", Mend: poolerMend, cause: err}
+		}
+		return nil, fmt.Errorf("open a replication connection: %w", err)
+	}
 	return conn, nil
 }
 
@@ -68,9 +76,6 @@ type prepared struct {
 // it may have been, it makes the slot anew and scans the outbox. The caller leads.
 func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared, error) {
 	system, err := pglogrepl.IdentifySystem(ctx, conn)
-	if hasCode(err, "42601") {
-		return nil, &ConfigError{Fault: "the replication connection does not take replication commands", Mend: poolerMend, cause: err}
-	}
 	if err != nil {
 		return nil, fmt.Errorf("identify the server: %w", err)
 	}

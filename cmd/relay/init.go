@@ -13,9 +13,9 @@ func newInitCommand(p *program) *cobra.Command {
 	return &cobra.Command{
 		Use:   "init",
 		Short: "Set up schema, publication and replication slot, and stop",
-		Long: "Set up what is missing: schema outbox, the publication, the replication slot, and\n" +
-			"the subscriptions of relay.yaml. It may be run again at any time, beside running\n" +
-			"relays too. `relay run` does the same at its start.",
+		Long: "Set up what is missing: schema outbox, the publication, the replication slot,\n" +
+			"and the subscriptions of relay.yaml. It may be run again at any time, beside\n" +
+			"running relays too. `relay run` does the same at its start.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.init(cmd.Context()) },
 	}

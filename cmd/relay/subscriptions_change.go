@@ -97,9 +97,9 @@ func newSubscriptionsRotateCommand(p *program) *cobra.Command {
 			}
 			return p.printRotated(rotated)
 		})
-	cmd.Long = "Give a subscription a new secret and print it, this once. While the overlap lasts,\n" +
-		"requests carry a signature with each of the two, so that the receiver can change\n" +
-		"over."
+	cmd.Long = "Give a subscription a new secret and print it, this once. While the overlap\n" +
+		"lasts, requests carry a signature with each of the two, so that the receiver can\n" +
+		"change over."
 	cmd.Flags().DurationVar(&overlap, "overlap", 24*time.Hour, "how long the old secret signs as well; 0 ends it at once")
 	cmd.Flags().StringVar(&secret, "secret", "", "the new `secret`, whsec_…; default: a random one")
 	jsonFlag(cmd, &asJSON)

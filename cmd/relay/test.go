@@ -27,10 +27,10 @@ func newTestCommand(p *program) *cobra.Command {
 		Use:   "test NAME|ID|URL",
 		Short: "Send a sample event to one URL and say what it answers",
 		Long: "Send the sample payload of an event type to one subscription or URL, once, and\n" +
-			"print the response code and the time taken. Nothing is logged, and no relay needs\n" +
-			"to run. The exit code is 0 only where it was accepted. A URL that is subscribed is\n" +
-			"sent that subscription's signature and headers; any other, a signature with a\n" +
-			"random secret.",
+			"print the response code and the time taken. Nothing is logged, and no relay\n" +
+			"needs to run. The exit code is 0 only where it was accepted. A URL that is\n" +
+			"subscribed is sent that subscription's signature and headers; any other, a\n" +
+			"signature with a random secret.",
 		Example: "  relay test crm\n  relay test https://crm.example.com/hooks --type user.invited",
 		Args:    oneArg("which subscription or URL? `relay subscriptions list` shows names and ids"),
 		RunE: func(cmd *cobra.Command, args []string) error {

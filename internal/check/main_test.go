@@ -67,12 +67,12 @@ func requireItem(t *testing.T, items []check.Item, status check.Status, name, wh
 	return check.Item{}
 }
 
-// requireMended expects that an item is well, and that nothing else is ill but what else names.
-func requireMended(t *testing.T, cfg *config.Config, name string, else_ ...string) {
+// requireMended expects that an item is well, and that nothing else is ill but the others.
+func requireMended(t *testing.T, cfg *config.Config, name string, others ...string) {
 	t.Helper()
 	for _, i := range ill(look(t, cfg)) {
 		require.NotEqual(t, name, i.Name, "still there: %+v", i)
-		require.Contains(t, else_, i.Name, "%+v", i)
+		require.Contains(t, others, i.Name, "%+v", i)
 	}
 }
 

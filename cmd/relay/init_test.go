@@ -1,0 +1,68 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/pgtest"
+)
+
+func TestInitTwice(t *testing.T) {
+	db := on(t, pgtest.URL(t))
+	slot := os.Getenv("RELAY_REPLICATION_SLOT")
+	ready := "schema outbox is in place\npublication " + slot + " is in place\nreplication slot " + slot + " is in place\n\n" +
+		"Ready: `relay run` delivers what is inserted into outbox.events.\n"
+	require.Equal(t, ready, did(t, "init"))
+	lsn := value[string](t, db, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot)
+	require.Equal(t, ready, did(t, "init"))
+	require.Equal(t, lsn, value[string](t, db, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot),
+		"the slot was left as it is")
+	require.Equal(t, 1, value[int](t, db, "SELECT count(*) FROM pg_publication WHERE pubname = $1", slot))
+}
+
+func TestInitDeclaresSubscriptions(t *testing.T) {
+	db := on(t, pgtest.URL(t))
+	require.NoError(t, os.WriteFile("relay.yaml", []byte(`
+subscriptions:
+  - {name: crm, url: https://crm.example.com/hooks, event_types: [user.*]}
+  - {name: erp, url: https://erp.example.com/hooks, event_types: ['*']}
+`), 0o600))
+	require.Contains(t, did(t, "init"), "\n2 subscriptions of relay.yaml are in place\n")
+	require.Equal(t, 2, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions WHERE declared AND active"))
+}
+
+func TestInitSaysHowFarItCame(t *testing.T) {
+	db := on(t, pgtest.URL(t))
+	sql(t, db, "SELECT pg_create_physical_replication_slot($1)", os.Getenv("RELAY_REPLICATION_SLOT"))
+	s := do("init")
+	require.Equal(t, exitFailed, s.code)
+	require.Equal(t, "schema outbox is in place\n", s.out)
+	require.Contains(t, s.err, "belongs to something else")
+	require.Contains(t, s.err, "; set replication.slot to a name of its own\n")
+}
+
+func TestCheck(t *testing.T) {
+	on(t, pgtest.URL(t))
+	s := do("check")
+	require.Equal(t, exitDone, s.code, "what is not set up yet is no fault: relay run does it: %s", s.out)
+	require.Contains(t, s.out, "\nwarning  schema: outbox is not there yet\n         mend: relay init   # relay run does it as well\n")
+	require.Regexp(t, `\n\nno faults, 2 warnings\n$`, s.out)
+
+	did(t, "init")
+	did(t, "subscriptions", "add", "--name", "crm", "--url", "https://10.0.0.1/", "--event-types", "*")
+	s = do("check")
+	require.Equal(t, exitFailed, s.code)
+	require.Empty(t, s.err)
+	require.Contains(t, s.out, "\nFAULT    subscription crm: 10.0.0.1 is refused: private network, not in network.allow\n"+
+		"         mend: add the network to network.allow, such as 10.0.0.1/32\n\n1 fault, no warnings\n")
+
+	t.Setenv("RELAY_NETWORK_ALLOW", "10.0.0.1/32")
+	require.Regexp(t, `\n\nno faults, no warnings\n$`, did(t, "check"))
+	for _, i := range jsonLines[struct{ Status, Name, What string }](t, did(t, "check", "--json")) {
+		require.Equal(t, "ok", i.Status)
+		require.NotEmpty(t, i.Name)
+		require.NotEmpty(t, i.What)
+	}
+}

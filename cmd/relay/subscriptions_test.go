@@ -1,0 +1,148 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/pgtest"
+	"github.com/outboxrelay/relay/outbox"
+)
+
+func TestSubscriptions(t *testing.T) {
+	db := on(t, pgtest.Migrated(t))
+	require.Equal(t, "Nobody is subscribed yet. To add a subscription:\n"+
+		"  relay subscriptions add --url https://example.com/hooks --event-types '*'\n", did(t, "subscriptions", "list"))
+	require.Empty(t, did(t, "subscriptions", "list", "--json"))
+
+	added := did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/hook", "--event-types", "user.*,order.paid",
+		"--header", "Authorization: Bearer abc")
+	id := value[string](t, db, "SELECT id::text FROM outbox.subscriptions")
+	secret := value[string](t, db, "SELECT secret FROM outbox.subscriptions")
+	require.Equal(t, "Added subscription crm.\n\nid           "+id+"\ntenant       default\nurl          https://192.0.3.1/hook\n"+
+		"event types  user.*, order.paid\nsecret       "+secret+"\n\n"+
+		"The secret is not shown again. The receiver needs it to verify the signatures.\n", added)
+
+	list := did(t, "subscriptions", "list")
+	require.Equal(t, []string{
+		"NAME  URL                     EVENT TYPES         STATE   ID",
+		"crm   https://192.0.3.1/hook  user.*, order.paid  active  " + id,
+	}, strings.Split(strings.TrimSpace(list), "\n"))
+	rows := jsonLines[outbox.Subscription](t, did(t, "subscriptions", "list", "--json"))
+	require.Len(t, rows, 1)
+	require.Equal(t, id, rows[0].ID.String())
+	require.Equal(t, map[string]string{"Authorization": "Bearer abc"}, rows[0].Headers)
+	require.NotContains(t, list+did(t, "subscriptions", "list", "--json"), secret[len("whsec_"):], "never shown again")
+
+	require.Equal(t, "Subscription crm is off now. What was not sent to it yet is cancelled.\n", did(t, "subscriptions", "disable", "crm"))
+	require.Contains(t, did(t, "subs", "list"), "  off ")
+	require.Equal(t, "Subscription crm is off already.\n", did(t, "subscriptions", "disable", id))
+	require.Equal(t, "Subscription crm is on now, for the events from now on.\n", did(t, "subscriptions", "enable", strings.ToUpper(id)))
+	require.Equal(t, "Subscription crm is on already.\n", did(t, "subscriptions", "enable", "crm"))
+
+	rotated := did(t, "subscriptions", "rotate", "crm", "--overlap", "1h")
+	fresh := value[string](t, db, "SELECT secret FROM outbox.subscriptions")
+	require.NotEqual(t, secret, fresh)
+	require.Contains(t, rotated, "Subscription crm has a new secret.\n\nsecret      "+fresh+"\nold secret  signs as well until ")
+	require.Equal(t, secret, value[string](t, db, "SELECT previous_secret FROM outbox.subscriptions"))
+	left := value[time.Duration](t, db, "SELECT previous_secret_expires_at - now() FROM outbox.subscriptions")
+	require.InDelta(t, time.Hour, left, float64(time.Minute))
+	require.Contains(t, did(t, "subscriptions", "rotate", "crm", "--overlap", "0"), "\nold secret  ended at once\n")
+	require.Zero(t, value[int](t, db, "SELECT count(previous_secret) FROM outbox.subscriptions"))
+
+	require.Equal(t, "Removed subscription crm. What was not sent to it yet is cancelled.\n", did(t, "subscriptions", "remove", "crm"))
+	require.Zero(t, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
+	for _, verb := range []string{"remove", "enable", "disable", "rotate"} {
+		require.Equal(t, "relay: no subscription \"crm\"; `relay subscriptions list` shows those there are\n",
+			refused(t, exitFailed, "subscriptions", verb, "crm"))
+	}
+}
+
+func TestSubscriptionSecretInJSON(t *testing.T) {
+	db := on(t, pgtest.Migrated(t))
+	given := "whsec_" + strings.Repeat("QUJD", 8)
+	added := jsonLines[outbox.Subscription](t, did(t, "subscriptions", "add", "--url", "https://192.0.3.1/", "--event-types", "*",
+		"--tenant", "acme", "--secret", given, "--json"))
+	require.Len(t, added, 1)
+	require.Equal(t, given, added[0].Secret)
+	require.Equal(t, "acme", added[0].Tenant)
+	require.Nil(t, added[0].Name)
+
+	out := did(t, "subscriptions", "rotate", added[0].ID.String(), "--json")
+	rotated := jsonLines[outbox.Subscription](t, out)
+	require.Equal(t, value[string](t, db, "SELECT secret FROM outbox.subscriptions"), rotated[0].Secret)
+	require.NotContains(t, out, given, "the old one was shown once already")
+}
+
+func TestSubscriptionsThatTheTableRefuses(t *testing.T) {
+	db := on(t, pgtest.Migrated(t))
+	did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/", "--event-types", "*")
+	for _, c := range []struct {
+		code  int
+		flags []string
+		says  string
+	}{
+		{exitUsage, []string{"--url", "ftp://example.com"}, "--url: must be http://… or https://… with a host, and without user and password"},
+		{exitUsage, []string{"--url", "https://u:s3cr3t@example.com"}, "--url: must be http://… or https://… with a host, and without user and password"},
+		{exitUsage, []string{"--event-types", "user.*.x"}, "--event-types: each must be an event type (user.invited), everything under a name (user.*) or *"},
+		{exitUsage, []string{"--secret", "s3cr3t"}, "--secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out for a random one"},
+		{exitUsage, []string{"--header", "Webhook-Id: s3cr3t"}, "--header: a name is letters, digits and -, a value has no control characters, " +
+			"and the relay's own (content-type, user-agent, webhook-…) cannot be replaced"},
+		{exitFailed, []string{"--name", "crm"}, "a subscription named crm is there already in tenant default"},
+	} {
+		line := []string{"subscriptions", "add", "--url", "https://192.0.3.1/", "--event-types", "x"}
+		for i, word := range line {
+			if word == c.flags[0] {
+				line = append(line[:i:i], line[i+2:]...)
+				break
+			}
+		}
+		require.Equal(t, "relay: "+c.says+"\n", refused(t, c.code, append(line, c.flags...)...))
+	}
+	require.Contains(t, refused(t, exitUsage, "subscriptions", "rotate", "crm", "--secret", "s3cr3t"), "--secret: must be whsec_")
+	require.Equal(t, "relay: --overlap -1s: must not be negative\n", refused(t, exitUsage, "subscriptions", "rotate", "crm", "--overlap", "-1s"))
+	require.Equal(t, 1, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
+}
+
+func TestSubscriptionNamesOfSeveralTenants(t *testing.T) {
+	db := on(t, pgtest.Migrated(t))
+	for _, tenant := range []string{"acme", "globex"} {
+		did(t, "subscriptions", "add", "--name", "crm", "--tenant", tenant, "--url", "https://192.0.3.1/", "--event-types", "*")
+	}
+	acme := value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE tenant = 'acme'")
+	globex := value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE tenant = 'globex'")
+	for _, line := range []string{"test", "subscriptions remove", "subscriptions disable", "subscriptions rotate"} {
+		require.Equal(t, "relay: \"crm\" fits several subscriptions: crm (tenant acme, id "+acme+"), crm (tenant globex, id "+globex+
+			"); give --tenant or the id\n", refused(t, exitUsage, append(strings.Fields(line), "crm")...))
+	}
+	require.Contains(t, did(t, "subscriptions", "list"), "TENANT")
+	require.NotContains(t, did(t, "subscriptions", "list", "--tenant", "acme"), "globex")
+	did(t, "subscriptions", "remove", "crm", "--tenant", "globex")
+	require.Equal(t, acme, value[string](t, db, "SELECT id::text FROM outbox.subscriptions"))
+	require.Contains(t, refused(t, exitFailed, "subscriptions", "remove", "crm", "--tenant", "globex"), `no subscription "crm" in tenant "globex"`)
+}
+
+// Whoever subscribes a URL that nothing will reach should hear of it at once, and have the subscription all the same.
+func TestSubscriptionOfARefusedURL(t *testing.T) {
+	db := on(t, pgtest.Migrated(t))
+	s := do("subscriptions", "add", "--url", "http://10.1.2.3/", "--event-types", "*")
+	require.Equal(t, exitDone, s.code)
+	require.Equal(t, "relay: warning: 10.1.2.3 is refused: private network, not in network.allow; "+
+		"add the network to network.allow, such as 10.1.2.3/32\n", s.err)
+	require.Equal(t, 1, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
+}
+
+func TestDeclaredSubscriptionsBelongToTheFile(t *testing.T) {
+	on(t, pgtest.URL(t))
+	require.NoError(t, os.WriteFile("relay.yaml", []byte("subscriptions:\n  - {name: crm, url: 'https://192.0.3.1/', event_types: ['*'], secret: whsec_"+
+		strings.Repeat("QUJD", 8)+"}\n"), 0o600))
+	did(t, "init")
+	require.Equal(t, "relay: relay.yaml gives the secret of crm, and would bring it back at the next start: change it there\n",
+		refused(t, exitFailed, "subscriptions", "rotate", "crm"))
+	for verb, does := range map[string]string{"disable": "switches it on again", "remove": "makes it again"} {
+		require.Equal(t, "relay: warning: relay.yaml declares crm: the next start "+does+"; take it out there\n", do("subscriptions", verb, "crm").err)
+	}
+}
