@@ -18,8 +18,8 @@ func newReplayCommand(p *program) *cobra.Command {
 		Use:   "replay DELIVERY…",
 		Short: "Deliver the same events again",
 		Long: "Make new deliveries of the same events to the same subscriptions, and print\n" +
-			"their ids. The old ones stay as they are. All of them are made, or none where one\n" +
-			"cannot be. The running relay sends them at once.",
+			"their ids. The old ones stay as they are. All of them are made, or none where\n" +
+			"one cannot be. The running relay sends them at once.",
 		Example: "  relay replay 01976f3e-8a5b-8c1d-9e2f-3a4b5c6d7e8f\n" +
 			"  relay log --status failed --json | jq -r .delivery_id | xargs relay replay",
 		Args: func(cmd *cobra.Command, args []string) error {

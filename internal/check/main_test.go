@@ -160,8 +160,8 @@ func requireWaits(t *testing.T, cfg *config.Config, says ...string) {
 	require.NoError(t, <-ended)
 }
 
-// requireRuns expects that run gets ready and stops cleanly.
-func requireRuns(t *testing.T, cfg *config.Config) {
+// requireRuns expects that run gets ready, and stops cleanly once all of it is true.
+func requireRuns(t *testing.T, cfg *config.Config, until ...func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -169,6 +169,9 @@ func requireRuns(t *testing.T, cfg *config.Config) {
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(ctx) }()
 	require.Eventually(t, func() bool { ready, _ := r.Ready(); return ready }, patience, poll)
+	for _, condition := range until {
+		require.Eventually(t, condition, patience, poll)
+	}
 	cancel()
 	require.NoError(t, <-ended)
 }

@@ -107,8 +107,11 @@ func TestPublication(t *testing.T) {
 		check.Warning, "publication", "publishes all tables"})
 	requireEachMended(t, cfg, cfg.Database.URL, cases)
 
-	// Setting up mends on its own whatever would lose events; what is merely too much is the operator's.
+	// Setting up mends on its own whatever would lose events.
 	for _, c := range cases {
+		if c.status != check.Fault {
+			continue
+		}
 		t.Run("set up: "+c.name, func(t *testing.T) {
 			execute(t, cfg.Database.URL, strings.Split(named(cfg, c.sql), ";")...)
 			setUp(t, cfg)
