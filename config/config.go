@@ -71,7 +71,8 @@ type HTTP struct {
 type EventType struct {
 	Type        string
 	Description string
-	Sample      string // JSON text, sent byte for byte by a test.
+	Sample      string     // JSON text, sent byte for byte by a test.
+	Schema      JSONSchema // Of the payload; the sample satisfies it. Default: none.
 }
 
 // Subscription is one that relay.yaml declares; it is kept in outbox.subscriptions under its name.
@@ -82,6 +83,10 @@ type Subscription struct {
 	EventTypes []string
 	Secret     string // Default: made by the database.
 	Headers    map[string]string
+
+	Rate        float64       // Requests a second at most, evenly spaced. Default: 0, no limit.
+	Concurrency int           // Requests in flight at most. Default: 0, Delivery.ConcurrencyPerSubscription.
+	Timeout     time.Duration // How long its server may take to answer. Default: 0, Delivery.Timeout.
 }
 
 // Default returns the settings that hold where relay.yaml and the environment are silent.

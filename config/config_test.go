@@ -61,13 +61,17 @@ func TestLoadReadsEverything(t *testing.T) {
 			Retry:       Retry{Max: 3, Base: 0, Unit: 100 * time.Millisecond, Exponent: 1.5},
 			Concurrency: 10, ConcurrencyPerSubscription: 2,
 		},
-		Network:    Network{Allow: []string{"10.0.0.0/8", "::1/128"}, RequireHTTPS: true},
-		HTTP:       HTTP{Listen: ""},
-		Retention:  0,
-		EventTypes: []EventType{{Type: "User.Invited", Description: "A user was invited.", Sample: `{"Email":  "ada@example.com"}`}},
+		Network:   Network{Allow: []string{"10.0.0.0/8", "::1/128"}, RequireHTTPS: true},
+		HTTP:      HTTP{Listen: ""},
+		Retention: 0,
+		EventTypes: []EventType{{
+			Type: "User.Invited", Description: "A user was invited.", Sample: `{"Email":  "ada@example.com"}`,
+			Schema: `{"type": "object", "required": ["Email"]}`,
+		}},
 		Subscriptions: []Subscription{{
 			Name: "CRM", Tenant: "acme", URL: "https://crm.example.com/hooks?k=v", EventTypes: []string{"User.*", "*"},
 			Secret: "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", Headers: map[string]string{"x-key.a": "Value"},
+			Rate: 2.5, Concurrency: 3, Timeout: 4 * time.Second,
 		}},
 	}, loaded)
 }
@@ -97,7 +101,7 @@ func TestEnvironmentWins(t *testing.T) {
 	require.Equal(t, []string{"127.0.0.0/8", "::1/128"}, loaded.Network.Allow)
 	require.Empty(t, loaded.HTTP.Listen)
 	require.Zero(t, loaded.Retention)
-	require.Equal(t, []EventType{{"a.b", "B", "{}"}}, loaded.EventTypes)
+	require.Equal(t, []EventType{{Type: "a.b", Description: "B", Sample: "{}"}}, loaded.EventTypes)
 	require.Equal(t, "https://x.example", loaded.Subscriptions[0].URL)
 }
 
@@ -131,6 +135,10 @@ func TestBadFiles(t *testing.T) {
 		{"pattern", "subscriptions: [{name: a, url: 'https://x', event_types: ['*.a']}]", `subscriptions[0].event_types[0]: "*.a" is neither an event type (user.invited) nor user.* nor *`},
 		{"secret", "subscriptions: [{name: a, url: 'https://x', event_types: [a], secret: hunter2}]", "subscriptions[0].secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"},
 		{"own header", "subscriptions: [{name: a, url: 'https://x', event_types: [a], headers: {Webhook-ID: x}}]", "subscriptions[0].headers.webhook-id: is the relay's own and cannot be replaced"},
+		{"rate", "subscriptions: [{name: a, url: 'https://x', event_types: [a], rate: -1}]", "subscriptions[0].rate: -1 is out of range: 0.001 to 100000 requests a second, or 0 for no limit"},
+		{"not a rate", "subscriptions: [{name: a, url: 'https://x', event_types: [a], rate: .nan}]", "subscriptions[0].rate: NaN is out of range: 0.001 to 100000 requests a second, or 0 for no limit"},
+		{"own concurrency", "subscriptions: [{name: a, url: 'https://x', event_types: [a], concurrency: 10001}]", "subscriptions[0].concurrency: 10001 is out of range: 1 to 10000, or 0 for delivery.concurrency_per_subscription"},
+		{"own timeout", "subscriptions: [{name: a, url: 'https://x', event_types: [a], timeout: 2h}]", "subscriptions[0].timeout: 2h0m0s is out of range: 1ms to 1h, or 0 for delivery.timeout"},
 		{"https", "network: {require_https: true}\nsubscriptions: [{name: a, url: 'http://x', event_types: [a]}]", "subscriptions[0].url: is http (host x), and network.require_https is on"},
 		{"database", "database: {url: 'postgres://u:hunter2@h:port/x'}", "database.url: is not a Postgres URL: write postgres://user:password@host:5432/database, with special characters of the password as %XX"},
 	}

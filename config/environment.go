@@ -114,6 +114,12 @@ func (l *loader) setFromText(field reflect.Value, name, text string) {
 	if value == nil {
 		value = []any{}
 	}
+	if _, ok := field.Interface().([]EventType); ok {
+		var node yaml.Node
+		if yaml.Unmarshal([]byte(text), &node) == nil {
+			l.noteSchemas(&node, name)
+		}
+	}
 	l.set(field, name, value)
 }
 

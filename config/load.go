@@ -59,7 +59,8 @@ func Load(path string) (*Config, error) {
 		cfg: Default(),
 		// An own instance, and a delimiter that no key holds: viper would split header names at dots. It lower-cases keys,
 		// which is all the same to header names; event types and samples are therefore values, never keys.
-		v: viper.NewWithOptions(viper.KeyDelimiter(delimiter)),
+		v:       viper.NewWithOptions(viper.KeyDelimiter(delimiter)),
+		schemas: make(map[string]string),
 	}
 	l.readFile(path)
 	l.readEnvironment()
@@ -82,9 +83,10 @@ func (c *Config) RequireDatabase() error {
 
 // loader gathers faults while it fills a Config.
 type loader struct {
-	cfg    *Config
-	v      *viper.Viper
-	faults []Fault
+	cfg     *Config
+	v       *viper.Viper
+	schemas map[string]string // Those written as mappings, as JSON, by path.
+	faults  []Fault
 }
 
 func (l *loader) fault(path, format string, args ...any) {
@@ -127,6 +129,7 @@ func (l *loader) readFile(path string) {
 		l.fault("", "%s is not usable: %s", path, yamlError(err))
 		return
 	}
+	l.noteSchemas(valueOf(root.Content[0], "event_types"), "event_types")
 	l.fill(reflect.ValueOf(l.cfg).Elem(), "", l.v.AllSettings())
 }
 
@@ -195,6 +198,9 @@ func (l *loader) set(field reflect.Value, path string, value any) {
 		return
 	case map[string]string:
 		l.setMap(field, path, value)
+		return
+	case JSONSchema:
+		l.setSchema(field, path, value)
 		return
 	}
 	switch field.Kind() {
@@ -293,6 +299,20 @@ func (l *loader) setItems(field reflect.Value, path string, value any) {
 		l.fill(list.Index(i), at, values)
 	}
 	field.Set(list)
+}
+
+// setSchema takes JSON text as it is, and what was written as a mapping as noteSchemas kept it.
+func (l *loader) setSchema(field reflect.Value, path string, value any) {
+	if text, ok := l.schemas[path]; ok {
+		field.SetString(text)
+		return
+	}
+	text, ok := value.(string)
+	if !ok {
+		l.fault(path, "must be a JSON Schema: a mapping, or JSON text, not %s", kindOf(value))
+		return
+	}
+	field.SetString(text)
 }
 
 func (l *loader) setString(field reflect.Value, path string, value any) {

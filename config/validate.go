@@ -191,6 +191,7 @@ func validateEventTypes(f *faults, types []EventType) {
 		if err := json.Unmarshal([]byte(t.Sample), &value); err != nil {
 			f.add(at+".sample", "is not JSON: %s", jsonError(err))
 		}
+		validateSchema(f, at, t)
 	}
 }
 
@@ -232,6 +233,20 @@ func validateSubscriptions(f *faults, subscriptions []Subscription, https bool) 
 			f.add(at+".secret", "%s", what)
 		}
 		validateHeaders(f, at+".headers", s.Headers)
+		s.validateLimits(f, at)
+	}
+}
+
+// validateLimits holds the limits to what the table takes.
+func (s Subscription) validateLimits(f *faults, at string) {
+	if s.Rate != 0 && (!(s.Rate >= 0.001) || s.Rate > 100_000) {
+		f.add(at+".rate", "%v is out of range: 0.001 to 100000 requests a second, or 0 for no limit", s.Rate)
+	}
+	if s.Concurrency < 0 || s.Concurrency > 10_000 {
+		f.add(at+".concurrency", "%d is out of range: 1 to 10000, or 0 for delivery.concurrency_per_subscription", s.Concurrency)
+	}
+	if s.Timeout != 0 && (s.Timeout < time.Millisecond || s.Timeout > time.Hour) {
+		f.add(at+".timeout", "%s is out of range: 1ms to 1h, or 0 for delivery.timeout", s.Timeout)
 	}
 }
 
