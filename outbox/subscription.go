@@ -2,7 +2,9 @@ package outbox
 
 import (
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,6 +33,11 @@ type Subscription struct {
 	Declared       bool       `db:"declared" json:"declared"`               // Kept by relay.yaml, which wins over edits.
 	DisabledAt     *time.Time `db:"disabled_at" json:"disabled_at"`         // When it was switched off.
 	DisabledReason *string    `db:"disabled_reason" json:"disabled_reason"` // Why, where the relay did it.
+
+	// Limits of its own. In JSON the timeout is text such as 5s, which Postgres reads as an interval too.
+	Rate        *float64       `db:"rate" json:"rate"`               // Requests a second at most, evenly spaced; nil: no limit.
+	Concurrency *int           `db:"concurrency" json:"concurrency"` // Requests in flight at most; nil: delivery.concurrency_per_subscription.
+	Timeout     *time.Duration `db:"timeout" json:"timeout"`         // How long its server may take to answer; nil: delivery.timeout.
 }
 
 // String is the name, or the id where there is none.
@@ -54,9 +61,53 @@ func (s Subscription) LogValue() slog.Value {
 	)
 }
 
+// subscriptionFields is Subscription without its methods.
+type subscriptionFields Subscription
+
 // MarshalJSON leaves the secrets out.
 func (s Subscription) MarshalJSON() ([]byte, error) {
-	type row Subscription
 	s.Secret, s.PreviousSecret = "", nil
-	return json.Marshal(row(s))
+	row := struct {
+		subscriptionFields
+		Timeout *string `json:"timeout"`
+	}{subscriptionFields: subscriptionFields(s)}
+	if s.Timeout != nil {
+		text := s.Timeout.String()
+		row.Timeout = &text
+	}
+	return json.Marshal(row)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote, and rows that Postgres made JSON of, such as those of
+// outbox.subscription_changes.
+func (s *Subscription) UnmarshalJSON(text []byte) error {
+	row := struct {
+		*subscriptionFields
+		Timeout             *string `json:"timeout"`
+		TimeoutMicroseconds *int64  `json:"timeout_us"`
+	}{subscriptionFields: (*subscriptionFields)(s)}
+	if err := json.Unmarshal(text, &row); err != nil {
+		return err
+	}
+	s.Timeout = nil
+	switch {
+	case row.TimeoutMicroseconds != nil:
+		timeout := time.Duration(*row.TimeoutMicroseconds) * time.Microsecond
+		s.Timeout = &timeout
+	case row.Timeout != nil:
+		timeout, err := parseInterval(*row.Timeout)
+		if err != nil {
+			return fmt.Errorf("subscription's timeout: %w", err)
+		}
+		s.Timeout = &timeout
+	}
+	return nil
+}
+
+// parseInterval reads 1m30s and what Postgres writes by default, 00:01:30.5.
+func parseInterval(text string) (time.Duration, error) {
+	if parts := strings.Split(text, ":"); len(parts) == 3 {
+		text = parts[0] + "h" + parts[1] + "m" + parts[2] + "s"
+	}
+	return time.ParseDuration(text)
 }

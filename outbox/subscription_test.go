@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -19,9 +20,10 @@ func TestSubscription(t *testing.T) {
 
 	pool := pgtest.Pool(t, pgtest.Migrated(t))
 	_, err := pool.Exec(t.Context(), `
-		INSERT INTO outbox.subscriptions (name, url, event_types, headers, previous_secret)
-		VALUES ('crm', 'https://crm.example.com/hooks?token=t0ken', '{user.*,order.paid}', '{"x-key": "1"}', outbox.new_secret()),
-		       (NULL, 'https://example.com', '{*}', '{}', NULL)`)
+		INSERT INTO outbox.subscriptions (name, url, event_types, headers, previous_secret, rate, concurrency, timeout)
+		VALUES ('crm', 'https://crm.example.com/hooks?token=t0ken', '{user.*,order.paid}', '{"x-key": "1"}', outbox.new_secret(),
+		        2.5, 4, '1m30.5s'),
+		       (NULL, 'https://example.com', '{*}', '{}', NULL, NULL, NULL, NULL)`)
 	require.NoError(t, err)
 
 	rows, err := pool.Query(t.Context(), `SELECT * FROM outbox.subscriptions ORDER BY name`)
@@ -35,6 +37,12 @@ func TestSubscription(t *testing.T) {
 	require.NotEmpty(t, crm.Secret)
 	require.True(t, crm.Active)
 	require.Equal(t, "crm", crm.String())
+	require.Equal(t, 2.5, *crm.Rate)
+	require.Equal(t, 4, *crm.Concurrency)
+	require.Equal(t, 90500*time.Millisecond, *crm.Timeout)
+	require.Nil(t, nameless.Rate)
+	require.Nil(t, nameless.Concurrency)
+	require.Nil(t, nameless.Timeout)
 	require.Nil(t, nameless.Name)
 	require.Equal(t, nameless.ID.String(), nameless.String())
 
@@ -48,6 +56,20 @@ func TestSubscription(t *testing.T) {
 	require.True(t, crm.UpdatedAt.Equal(fromJSON.UpdatedAt))
 	fromJSON.CreatedAt, fromJSON.UpdatedAt = crm.CreatedAt, crm.UpdatedAt
 	require.Equal(t, crm, fromJSON)
+
+	// So is a row that Postgres makes JSON of as it stands, and what the type itself writes, the secrets apart.
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT row_to_json(s) FROM outbox.subscriptions AS s WHERE id = $1`, crm.ID).Scan(&text))
+	fromJSON = outbox.Subscription{}
+	require.NoError(t, json.Unmarshal(text, &fromJSON))
+	require.Equal(t, crm.Timeout, fromJSON.Timeout)
+	text, err = json.Marshal(crm)
+	require.NoError(t, err)
+	require.Contains(t, string(text), `"timeout":"1m30.5s"`)
+	fromJSON = outbox.Subscription{Secret: crm.Secret, PreviousSecret: crm.PreviousSecret}
+	require.NoError(t, json.Unmarshal(text, &fromJSON))
+	fromJSON.CreatedAt, fromJSON.UpdatedAt = crm.CreatedAt, crm.UpdatedAt
+	require.Equal(t, crm, fromJSON)
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"timeout": "soon"}`), &fromJSON), "timeout")
 }
 
 func TestSubscriptionShowsNoSecrets(t *testing.T) {

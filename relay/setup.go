@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/outboxrelay/relay/internal/store"
 )
@@ -90,6 +91,7 @@ func (r *Relay) declareSubscriptions(ctx context.Context) error {
 	for i, s := range r.cfg.Subscriptions {
 		declared[i] = store.Declared{
 			Tenant: s.Tenant, Name: s.Name, URL: s.URL, EventTypes: s.EventTypes, Secret: s.Secret, Headers: s.Headers,
+			Limits: store.Limits{Rate: given(s.Rate), Concurrency: given(s.Concurrency), Timeout: given(s.Timeout)},
 		}
 	}
 	changed, err := store.Declare(ctx, r.db, declared)
@@ -100,4 +102,12 @@ func (r *Relay) declareSubscriptions(ctx context.Context) error {
 		r.log.Info("brought subscriptions up to what relay.yaml declares", "changed", changed)
 	}
 	return nil
+}
+
+// given returns a limit of relay.yaml, where 0 means that there is none.
+func given[T float64 | int | time.Duration](limit T) *T {
+	if limit == 0 {
+		return nil
+	}
+	return &limit
 }

@@ -17,6 +17,7 @@ type Declared struct {
 	EventTypes []string
 	Secret     string // Empty: the one that is there, or a new one.
 	Headers    map[string]string
+	Limits     Limits
 }
 
 var (
@@ -41,7 +42,8 @@ func Declare(ctx context.Context, db *pgxpool.Pool, declared []Declared) (int64,
 					return err
 				}
 			}
-			tag, err := tx.Exec(ctx, declareSQL, d.Tenant, d.Name, d.URL, d.EventTypes, d.Secret, string(headers))
+			tag, err := tx.Exec(ctx, declareSQL, d.Tenant, d.Name, d.URL, d.EventTypes, d.Secret, string(headers),
+				d.Limits.Rate, d.Limits.Concurrency, d.Limits.timeout())
 			if err != nil {
 				return fmt.Errorf("subscription %s: %w", d.Name, err)
 			}

@@ -46,6 +46,22 @@ type NewSubscription struct {
 	EventTypes []string
 	Secret     string // Empty: made by the database.
 	Headers    map[string]string
+	Limits     Limits
+}
+
+// Limits are what a subscription has of its own; nil: what holds for all.
+type Limits struct {
+	Rate        *float64 // Requests a second.
+	Concurrency *int     // Requests in flight.
+	Timeout     *time.Duration
+}
+
+// timeout is in microseconds.
+func (l Limits) timeout() *int64 {
+	if l.Timeout == nil {
+		return nil
+	}
+	return microseconds(*l.Timeout)
 }
 
 // AddSubscription makes a subscription and returns it, its secret included. What the table refuses comes back as a
@@ -58,7 +74,8 @@ func AddSubscription(ctx context.Context, db DB, s NewSubscription) (*outbox.Sub
 			return nil, fmt.Errorf("add subscription: %w", err)
 		}
 	}
-	rows, err := db.Query(ctx, addSubscriptionSQL, s.Tenant, s.Name, s.URL, s.EventTypes, s.Secret, string(headers))
+	rows, err := db.Query(ctx, addSubscriptionSQL, s.Tenant, s.Name, s.URL, s.EventTypes, s.Secret, string(headers),
+		s.Limits.Rate, s.Limits.Concurrency, s.Limits.timeout())
 	return oneSubscription(rows, err, "add subscription")
 }
 

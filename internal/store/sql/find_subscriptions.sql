@@ -1,6 +1,6 @@
 -- Which subscriptions a person means by an id, a name or a URL.
 SELECT id, tenant, name, url, event_types, secret, headers, active, created_at, updated_at, previous_secret,
-       previous_secret_expires_at, declared, disabled_at, disabled_reason
+       previous_secret_expires_at, declared, disabled_at, disabled_reason, rate, concurrency, timeout
   FROM outbox.subscriptions
  WHERE $2 IN ('', tenant)
    AND (id::text = lower($1)
