@@ -528,6 +528,9 @@ BEGIN
     -- The log of a subscription, and replays of a time.
     ('deliveries_subscription_idx',
      'CREATE INDEX deliveries_subscription_idx ON outbox.deliveries (subscription_id, event_created_at, id)'),
+    -- Whether a delivery was replayed: few, mostly.
+    ('deliveries_replay_of_idx',
+     'CREATE INDEX deliveries_replay_of_idx ON outbox.deliveries (replay_of) WHERE replay_of IS NOT NULL'),
     -- Changes that the relay has not read yet.
     ('subscription_changes_unread_idx',
      'CREATE INDEX subscription_changes_unread_idx ON outbox.subscription_changes (id) WHERE commit_lsn IS NULL')

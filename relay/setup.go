@@ -43,8 +43,11 @@ func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 	if err := r.declareSubscriptions(ctx); err != nil {
 		return report, err
 	}
+	if n := len(r.cfg.EventTypes); n > 0 {
+		report.add("event types of relay.yaml are in place: %d", n)
+	}
 	if n := len(r.cfg.Subscriptions); n > 0 {
-		report.add("%d subscriptions of relay.yaml are in place", n)
+		report.add("subscriptions of relay.yaml are in place: %d", n)
 	}
 	return report, r.setUpSlot(ctx, &report)
 }
@@ -85,8 +88,11 @@ func (r *Relay) setUpSlot(ctx context.Context, report *SetupReport) error {
 	return nil
 }
 
-// declareSubscriptions keeps what relay.yaml declares in outbox.subscriptions.
+// declareSubscriptions keeps what relay.yaml declares in the database: its event types, and its subscriptions.
 func (r *Relay) declareSubscriptions(ctx context.Context) error {
+	if err := r.declareEventTypes(ctx); err != nil {
+		return err
+	}
 	declared := make([]store.Declared, len(r.cfg.Subscriptions))
 	for i, s := range r.cfg.Subscriptions {
 		declared[i] = store.Declared{
@@ -100,6 +106,22 @@ func (r *Relay) declareSubscriptions(ctx context.Context) error {
 	}
 	if changed > 0 {
 		r.log.Info("brought subscriptions up to what relay.yaml declares", "changed", changed)
+	}
+	return nil
+}
+
+// declareEventTypes keeps the event types that relay.yaml declares in outbox.event_types.
+func (r *Relay) declareEventTypes(ctx context.Context) error {
+	declared := make([]store.EventType, len(r.cfg.EventTypes))
+	for i, t := range r.cfg.EventTypes {
+		declared[i] = store.EventType{Type: t.Type, Description: t.Description, Sample: t.Sample, Schema: string(t.Schema)}
+	}
+	changed, err := store.DeclareEventTypes(ctx, r.db, declared)
+	if err != nil {
+		return err
+	}
+	if changed > 0 {
+		r.log.Info("brought the catalogue of event types up to what relay.yaml declares", "changed", changed)
 	}
 	return nil
 }

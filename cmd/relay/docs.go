@@ -1,12 +1,13 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
-	"github.com/outboxrelay/relay/config"
+	"github.com/outboxrelay/relay/internal/store"
 )
 
 func newDocsCommand(p *program) *cobra.Command {
@@ -14,39 +15,47 @@ func newDocsCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "docs",
 		Short: "Show the event types with their sample payloads",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			cfg, err := p.settings()
+		Long: "Show the catalogue: each event type with its description, a sample payload and,\n" +
+			"where it has one, the JSON Schema of its payloads. It is in the table\n" +
+			"outbox.event_types, which relay.yaml keeps at each start and which may be written\n" +
+			"by SQL too. --json is for programs: type, description, sample and schema.",
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			types, err := p.openCatalogue(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if asJSON {
-				return p.docsJSON(cfg.EventTypes)
+				return p.docsJSON(types)
 			}
-			return p.docs(cfg)
+			return p.docs(types)
 		},
 	}
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
-func (p *program) docsJSON(types []config.EventType) error {
+func (p *program) docsJSON(types []store.EventType) error {
 	out := newEncoder(p.stdout)
 	for _, t := range types {
-		err := out.Encode(struct {
+		entry := struct {
 			Type        string          `json:"type"`
 			Description string          `json:"description"`
 			Sample      json.RawMessage `json:"sample"`
-		}{t.Type, t.Description, json.RawMessage(t.Sample)})
-		if err != nil {
+			Schema      json.RawMessage `json:"schema"`
+		}{t.Type, t.Description, json.RawMessage(t.Sample), json.RawMessage("null")}
+		if t.Schema != "" {
+			entry.Schema = json.RawMessage(t.Schema)
+		}
+		if err := out.Encode(entry); err != nil {
 			return fmt.Errorf("event type %s: %w", t.Type, err)
 		}
 	}
 	return nil
 }
 
-func (p *program) docs(cfg *config.Config) error {
-	if len(cfg.EventTypes) == 0 {
+func (p *program) docs(types []store.EventType) error {
+	if len(types) == 0 {
 		_, err := fmt.Fprint(p.stdout, "No event type is documented yet. List them in relay.yaml:\n\n"+
 			"event_types:\n"+
 			"  - type: user.invited\n"+
@@ -54,16 +63,29 @@ func (p *program) docs(cfg *config.Config) error {
 			"    sample: '{\"email\": \"ada@example.com\"}'\n")
 		return err
 	}
-	for i, t := range cfg.EventTypes {
+	for i, t := range types {
 		if i > 0 {
 			_, _ = fmt.Fprintln(p.stdout)
 		}
-		if _, err := fmt.Fprintln(p.stdout, t.Type); err != nil {
+		if _, err := fmt.Fprintln(p.stdout, printable(t.Type)); err != nil {
 			return err
 		}
 		block(p.stdout, "  ", t.Description)
 		_, _ = fmt.Fprintln(p.stdout)
 		block(p.stdout, "    ", t.Sample)
+		if t.Schema != "" {
+			_, _ = fmt.Fprintln(p.stdout, "\n  schema")
+			block(p.stdout, "    ", laidOut(t.Schema))
+		}
 	}
 	return nil
+}
+
+// laidOut is JSON for people. The sample is shown as it is, since it is sent so; of a schema only the meaning counts.
+func laidOut(text string) string {
+	var out bytes.Buffer
+	if json.Indent(&out, []byte(text), "", "  ") != nil {
+		return text
+	}
+	return out.String()
 }

@@ -82,7 +82,7 @@ func setHelp(root *cobra.Command) {
 	groups := map[string]string{
 		"demo": groupStart, "check": groupStart, "init": groupStart,
 		"subscriptions": groupRun, "test": groupRun, "run": groupRun,
-		"log": groupLook, "show": groupLook, "replay": groupLook,
+		"log": groupLook, "show": groupLook, "replay": groupLook, "status": groupLook,
 	}
 	for _, cmd := range root.Commands() {
 		if cmd.GroupID = groups[cmd.Name()]; cmd.GroupID == "" {

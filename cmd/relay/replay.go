@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -14,31 +15,58 @@ import (
 )
 
 func newReplayCommand(p *program) *cobra.Command {
-	return &cobra.Command{
-		Use:   "replay DELIVERY…",
+	var many replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay DELIVERY… | --subscription S --since T",
 		Short: "Deliver the same events again",
-		Long: "Make new deliveries of the same events to the same subscriptions, and print\n" +
-			"their ids. The old ones stay as they are. All of them are made, or none where\n" +
-			"one cannot be. The running relay sends them at once.",
+		Long: "Make new deliveries of the same events to the same subscriptions. The old ones stay\n" +
+			"as they are. The running relay sends them at once.\n\n" +
+			"Deliveries that are named are made all, or none where one cannot be, and their ids\n" +
+			"are printed. With --subscription and --since, those of a time that failed, were\n" +
+			"rejected or cancelled are replayed, in batches: their number is printed, and before\n" +
+			"more than ten it asks. One that was replayed already is left out, so the same\n" +
+			"command after an interruption goes on with the rest.",
 		Example: "  relay replay 01976f3e-8a5b-8c1d-9e2f-3a4b5c6d7e8f\n" +
-			"  relay log --status failed --json | jq -r .delivery_id | xargs relay replay",
+			"  relay replay --subscription crm --since 2h --dry-run\n" +
+			"  relay replay --subscription crm --since 2026-01-31 --until 2026-02-02 --yes",
 		Args: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
+			if len(args) == 0 && !many.given(cmd) {
 				return fmt.Errorf("%s: %s", nameOf(cmd), whichDelivery)
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ids := make([]uuid.UUID, len(args))
-			for i, arg := range args {
-				var err error
-				if ids[i], err = deliveryID(arg); err != nil {
-					return err
-				}
+			if len(args) == 0 {
+				return p.replayMany(cmd.Context(), &many)
+			}
+			if many.given(cmd) {
+				return usagef("give either deliveries, or --subscription and --since")
+			}
+			ids, err := deliveryIDs(args)
+			if err != nil {
+				return err
 			}
 			return p.replay(cmd.Context(), ids)
 		},
+		DisableFlagsInUseLine: true,
 	}
+	many.register(cmd)
+	return cmd
+}
+
+// deliveryIDs reads ids, each once: a delivery that is named twice is replayed once.
+func deliveryIDs(args []string) ([]uuid.UUID, error) {
+	var ids []uuid.UUID
+	for _, arg := range args {
+		id, err := deliveryID(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
 }
 
 func (p *program) replay(ctx context.Context, ids []uuid.UUID) error {

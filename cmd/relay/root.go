@@ -18,6 +18,7 @@ import (
 type program struct {
 	configPath     string // Empty: relay.yaml in the current folder, where there is one.
 	stdout, stderr io.Writer
+	terminal       terminal
 	started        bool // A command has begun: what comes now is no mistake in its flags.
 
 	// abandon, where a command sets it, cleans up before a second signal ends the process at once.
@@ -26,11 +27,15 @@ type program struct {
 
 // execute runs one command line and returns the exit code.
 func execute(args []string, stdout, stderr io.Writer) int {
-	p := &program{stdout: stdout, stderr: stderr}
+	p := &program{stdout: stdout, stderr: stderr, terminal: newTerminal(stdout)}
+	return p.execute(args)
+}
+
+func (p *program) execute(args []string) int {
 	root := newRootCommand(p)
 	root.SetArgs(args)
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 
 	ctx, stop := p.untilSignal()
 	defer stop()
@@ -70,7 +75,10 @@ func newRootCommand(p *program) *cobra.Command {
 		newLogCommand(p),
 		newShowCommand(p),
 		newReplayCommand(p),
+		newStatusCommand(p),
 		newDocsCommand(p),
+		newAdoptCommand(p),
+		newTeardownCommand(p),
 		newVersionCommand(p),
 	)
 	setHelp(root)

@@ -26,6 +26,7 @@ func newSubscriptionsCommand(p *program) *cobra.Command {
 	cmd.AddCommand(
 		newSubscriptionsListCommand(p),
 		newSubscriptionsAddCommand(p),
+		newSubscriptionsSetCommand(p),
 		newSubscriptionsRemoveCommand(p),
 		newSubscriptionsSwitchCommand(p, true),
 		newSubscriptionsSwitchCommand(p, false),
@@ -66,7 +67,7 @@ func (p *program) listSubscriptions(ctx context.Context, tenant string, asJSON b
 	if asJSON {
 		out := newEncoder(p.stdout)
 		for _, s := range all {
-			if err := out.Encode(s); err != nil {
+			if err := out.Encode(withoutHeaderValues(s)); err != nil {
 				return err
 			}
 		}
@@ -76,7 +77,33 @@ func (p *program) listSubscriptions(ctx context.Context, tenant string, asJSON b
 		_, err := fmt.Fprintf(p.stdout, "Nobody is subscribed yet. To add a subscription:\n%s", howToSubscribe)
 		return err
 	}
-	return subscriptionTable(all, tenant != "").write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout))
+	if err := subscriptionTable(all, tenant != "").write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout)); err != nil {
+		return err
+	}
+	p.sayWhyOff(all)
+	return nil
+}
+
+// sayWhyOff says below the table why subscriptions are switched off, and since when: there is no room for it above.
+func (p *program) sayWhyOff(all []outbox.Subscription) {
+	first := true
+	for _, s := range all {
+		if s.Active || s.DisabledAt == nil && s.DisabledReason == nil {
+			continue
+		}
+		if first {
+			_, _ = fmt.Fprintln(p.stdout)
+			first = false
+		}
+		said := s.String() + " is off"
+		if s.DisabledAt != nil {
+			said += " since " + formatTime(shortTime, s.DisabledAt)
+		}
+		if s.DisabledReason != nil {
+			said += ": " + *s.DisabledReason
+		}
+		_, _ = fmt.Fprintln(p.stdout, printable(said))
+	}
 }
 
 func subscriptionTable(all []outbox.Subscription, oneTenant bool) *table {
@@ -85,7 +112,8 @@ func subscriptionTable(all []outbox.Subscription, oneTenant bool) *table {
 		{title: "TENANT", min: 8, leaving: 2},
 		{title: "URL", min: 18},
 		{title: "EVENT TYPES", min: 12, leaving: 1},
-		{title: "STATE", min: 6},
+		{title: "STATE"},
+		{title: "LIMITS", min: 6, leaving: 1},
 		{title: "ID"},
 	}}
 	for _, s := range all {
@@ -96,12 +124,9 @@ func subscriptionTable(all []outbox.Subscription, oneTenant bool) *table {
 		state := cell{text: "active", color: green}
 		if !s.Active {
 			state = cell{text: "off", color: yellow}
-			if s.DisabledReason != nil {
-				state.text += ": " + *s.DisabledReason
-			}
 		}
 		list.add(cell{text: deref(s.Name)}, cell{text: tenant}, cell{text: s.URL},
-			cell{text: strings.Join(s.EventTypes, ", ")}, state, cell{text: s.ID.String()})
+			cell{text: strings.Join(s.EventTypes, ", ")}, state, cell{text: formatLimits(&s)}, cell{text: s.ID.String()})
 	}
 	return list
 }

@@ -18,6 +18,7 @@ import (
 func newSubscriptionsAddCommand(p *program) *cobra.Command {
 	var wanted store.NewSubscription
 	var headers []string
+	var limits limitFlags
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "add --url URL --event-types TYPE,… [flags]",
@@ -39,6 +40,9 @@ func newSubscriptionsAddCommand(p *program) *cobra.Command {
 			if wanted.Headers, err = parseHeaders(headers); err != nil {
 				return err
 			}
+			if wanted.Limits, err = limits.parse(); err != nil {
+				return err
+			}
 			return p.addSubscription(cmd.Context(), wanted, asJSON)
 		},
 	}
@@ -50,6 +54,7 @@ func newSubscriptionsAddCommand(p *program) *cobra.Command {
 	flags.StringVar(&wanted.Tenant, "tenant", "", "the `tenant` whose events it receives (default \"default\")")
 	flags.StringArrayVar(&headers, "header", nil, "an extra request header, `'Name: value'`; may be repeated")
 	flags.StringVar(&wanted.Secret, "secret", "", "the signing `secret`, whsec_…; default: a random one")
+	limits.register(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -102,6 +107,7 @@ func (p *program) printSubscription(s *outbox.Subscription) {
 		{"tenant", s.Tenant},
 		{"url", s.URL},
 		{"event types", strings.Join(s.EventTypes, ", ")},
+		{"limits", formatLimits(s)},
 		{"secret", s.Secret},
 	})
 }
@@ -113,8 +119,15 @@ func (p *program) sayOnce() {
 // printSecretJSON prints a subscription with the secret that its own JSON leaves out.
 func (p *program) printSecretJSON(s *outbox.Subscription) error {
 	type plain outbox.Subscription // Without MarshalJSON.
-	row := plain(*s)
+	row := struct {
+		plain
+		Timeout *string `json:"timeout"` // As its own JSON has it.
+	}{plain: plain(*s)}
 	row.PreviousSecret = nil
+	if s.Timeout != nil {
+		text := s.Timeout.String()
+		row.Timeout = &text
+	}
 	return newEncoder(p.stdout).Encode(row)
 }
 
@@ -128,6 +141,7 @@ func (p *program) warnOfURL(ctx context.Context, cfg *config.Config, s *outbox.S
 // refusals says, by the table's constraint, what is wrong with a flag.
 var refusals = map[string]string{
 	"subscriptions_url_check":         "--url: must be http://… or https://… with a host, and without user and password",
+	"subscriptions_name_check":        "--name: cannot be empty",
 	"subscriptions_event_types_check": "--event-types: each must be an event type (user.invited), everything under a name (user.*) or *",
 	"subscriptions_secret_check":      "--secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out for a random one",
 	"subscriptions_headers_check": "--header: a name is letters, digits and -, a value has no control characters, and the relay's own " +

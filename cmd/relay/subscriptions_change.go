@@ -88,9 +88,15 @@ func newSubscriptionsRotateCommand(p *program) *cobra.Command {
 			if d := declaration(cfg, s); d != nil && d.Secret != "" {
 				return fmt.Errorf("relay.yaml gives the secret of %s, and would bring it back at the next start: change it there", s)
 			}
+			if secret != "" && secret == s.Secret {
+				return usagef("--secret: is the one that %s has already", s)
+			}
 			rotated, err := store.RotateSecret(ctx, db, s.ID, secret, overlap)
 			if err != nil {
 				return explainRefusal(err, store.NewSubscription{})
+			}
+			if until := s.PreviousSecretExpiresAt; s.PreviousSecret != nil && until != nil && until.After(time.Now()) {
+				p.note("the secret before the last signed until %s: it does no longer, since two sign at most", formatTime(longTime, until))
 			}
 			if asJSON {
 				return p.printSecretJSON(rotated)

@@ -11,14 +11,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 	"github.com/outboxrelay/relay/relay"
 )
 
-// ping is what a test sends where relay.yaml documents no event type.
-var ping = config.EventType{Type: "ping", Sample: `{"message": "This is a test event from relay."}`}
+// ping is what a test sends where the catalogue is empty.
+var ping = store.EventType{Type: "ping", Sample: `{"message": "This is a test event from relay."}`}
 
 func newTestCommand(p *program) *cobra.Command {
 	var eventType, tenant string
@@ -37,7 +36,7 @@ func newTestCommand(p *program) *cobra.Command {
 			return p.test(cmd.Context(), args[0], tenant, eventType, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&eventType, "type", "", "the event `type` whose sample is sent (default: the first of relay.yaml that fits)")
+	cmd.Flags().StringVar(&eventType, "type", "", "the event `type` whose sample is sent (default: the first of the catalogue that fits)")
 	tenantFlag(cmd, &tenant)
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -53,7 +52,11 @@ func (p *program) test(ctx context.Context, which, tenant, eventType string, asJ
 	if err != nil {
 		return err
 	}
-	sample, err := chooseSample(cfg.EventTypes, eventType, s)
+	types, err := p.catalogue(ctx, cfg, db)
+	if err != nil {
+		return err
+	}
+	sample, err := chooseSample(types, eventType, s)
 	if err != nil {
 		return err
 	}
@@ -111,7 +114,7 @@ func newTarget(s *outbox.Subscription) (*relay.Target, error) {
 }
 
 // chooseSample returns the event type asked for; without one, the first that the subscription takes.
-func chooseSample(catalogue []config.EventType, eventType string, s *outbox.Subscription) (config.EventType, error) {
+func chooseSample(catalogue []store.EventType, eventType string, s *outbox.Subscription) (store.EventType, error) {
 	if len(catalogue) == 0 {
 		chosen := ping
 		if eventType != "" {
@@ -127,10 +130,10 @@ func chooseSample(catalogue []config.EventType, eventType string, s *outbox.Subs
 		types = append(types, t.Type)
 	}
 	if eventType == "" {
-		return config.EventType{}, usagef("%s takes none of the event types of relay.yaml: choose one with --type (%s)",
+		return store.EventType{}, usagef("%s takes none of the event types of the catalogue: choose one with --type (%s)",
 			s, strings.Join(types, ", "))
 	}
-	return config.EventType{}, usagef("--type %q: relay.yaml has no such event type; it has %s", eventType, strings.Join(types, ", "))
+	return store.EventType{}, usagef("--type %q: the catalogue has no such event type; it has %s", eventType, strings.Join(types, ", "))
 }
 
 // matches says whether one of the patterns takes an event type.

@@ -1,0 +1,95 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+var (
+	contentsSQL           = query("contents")
+	dependentsSQL         = query("dependents")
+	publishedElsewhereSQL = query("published_elsewhere")
+)
+
+// Contents is what schema outbox holds.
+type Contents struct {
+	Exists     bool
+	Bytes      int64
+	Events     int64    // About so many, as the planner knows them.
+	Deliveries int64    // As well.
+	Dependents []string // What lies outside of it and goes with it, described as Postgres does.
+}
+
+// FindContents returns what dropping schema outbox would remove.
+func FindContents(ctx context.Context, db DB) (Contents, error) {
+	var c Contents
+	if err := db.QueryRow(ctx, "SELECT to_regnamespace('outbox') IS NOT NULL").Scan(&c.Exists); err != nil || !c.Exists {
+		return c, wrapUnlessNil("look for schema outbox", err)
+	}
+	if err := db.QueryRow(ctx, contentsSQL).Scan(&c.Bytes, &c.Events, &c.Deliveries); err != nil {
+		return c, fmt.Errorf("look into schema outbox: %w", err)
+	}
+	var err error
+	c.Dependents, err = texts(ctx, db, dependentsSQL)
+	return c, wrapUnlessNil("look for what depends on schema outbox", err)
+}
+
+// PublishedElsewhere returns the tables outside of schema outbox that a publication publishes.
+func PublishedElsewhere(ctx context.Context, db DB, publication string) ([]string, error) {
+	tables, err := texts(ctx, db, publishedElsewhereSQL, publication)
+	return tables, wrapUnlessNil("look up publication", err)
+}
+
+func texts(ctx context.Context, db DB, sql string, args ...any) ([]string, error) {
+	rows, err := db.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowTo[string])
+}
+
+func wrapUnlessNil(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// TryLead takes the lock of who leads, for as long as the connection lives, so that no relay takes up the slot meanwhile.
+// It returns false while a relay holds it.
+func TryLead(ctx context.Context, conn *pgx.Conn, slot string) (bool, error) {
+	var taken bool
+	err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended('relay slot ' || $1, 0))", slot).Scan(&taken)
+	return taken, wrapUnlessNil("take the lead", err)
+}
+
+// Removal is what is to be removed of what the relay made, beside its slot.
+type Removal struct {
+	Slot        string // Whose state is forgotten.
+	Publication string // Empty: it stays.
+	Schema      bool
+}
+
+// Remove removes publication and schema, and what is remembered of the slot, in one transaction.
+func Remove(ctx context.Context, db *pgxpool.Pool, r Removal) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		if r.Publication != "" {
+			if _, err := tx.Exec(ctx, "DROP PUBLICATION IF EXISTS "+pgx.Identifier{r.Publication}.Sanitize()); err != nil {
+				return err
+			}
+		}
+		if r.Schema {
+			_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS outbox CASCADE")
+			return err
+		}
+		var there bool
+		if err := tx.QueryRow(ctx, "SELECT to_regclass('outbox.relay_state') IS NOT NULL").Scan(&there); err != nil || !there {
+			return err
+		}
+		return ForgetState(ctx, tx, r.Slot)
+	})
+	return wrapUnlessNil("remove what the relay made", err)
+}
