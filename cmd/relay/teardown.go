@@ -51,7 +51,6 @@ func newTeardownCommand(p *program) *cobra.Command {
 // plan is what a teardown would do.
 type plan struct {
 	database string
-	slot     string // Empty: there is none of ours.
 	removal  store.Removal
 	lines    []string // The same in words.
 	kept     []string // What stays although it was meant, and why.
@@ -89,7 +88,7 @@ func (p *program) teardown(ctx context.Context, cfg *config.Config, db *pgxpool.
 	if err != nil {
 		return err
 	}
-	return p.carryOut(ctx, cfg, db, plan)
+	return p.carryOut(ctx, db, plan)
 }
 
 // planTeardown looks at what is there. It is an error where something is in use or not the relay's.
@@ -136,7 +135,7 @@ func (out *plan) planSlot(ctx context.Context, cfg *config.Config, db *pgxpool.P
 	case slot.Active:
 		return fmt.Errorf("a relay reads replication slot %s (process %d of the server): stop it first; nothing was removed", name, slot.ActivePID)
 	default:
-		out.slot = name
+		out.removal.DropSlot = true
 		out.lines = append(out.lines, fmt.Sprintf("replication slot %s, %s behind", name, bytesOf(slot.LagBytes)))
 	}
 	return nil
@@ -183,34 +182,15 @@ func refuseWhileRunning(ctx context.Context, db *pgxpool.Pool, slot string) erro
 	return nil
 }
 
-// carryOut removes the slot first, which may still be refused, then all else in one transaction.
-func (p *program) carryOut(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, plan *plan) error {
-	conn, err := db.Acquire(ctx)
+// carryOut removes all of it or nothing.
+func (p *program) carryOut(ctx context.Context, db *pgxpool.Pool, plan *plan) error {
+	err := store.Remove(ctx, db, plan.removal)
+	if errors.Is(err, store.ErrLed) {
+		return fmt.Errorf("a relay is at work with replication slot %s: stop it first; nothing was removed", plan.removal.Slot)
+	}
 	if err != nil {
-		return fmt.Errorf("take the lead: %w", err)
+		return fmt.Errorf("%w; nothing was removed", explain(err))
 	}
-	defer func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }() // The lock ends with it.
-	leads, err := store.TryLead(ctx, conn.Conn(), cfg.Replication.Slot)
-	if err != nil {
-		return err
-	}
-	if !leads {
-		return fmt.Errorf("a relay is at work with replication slot %s: stop it first; nothing was removed", cfg.Replication.Slot)
-	}
-	if plan.slot != "" {
-		if err := store.DropSlot(ctx, db, plan.slot); err != nil {
-			return err
-		}
-		_, _ = fmt.Fprintf(p.stdout, "Removed replication slot %s.\n", plan.slot)
-	}
-	if err := store.Remove(ctx, db, plan.removal); err != nil {
-		return fmt.Errorf("%w; publication and schema are as they were, and the same command goes on from here", explain(err))
-	}
-	if plan.removal.Publication != "" {
-		_, _ = fmt.Fprintf(p.stdout, "Removed publication %s.\n", plan.removal.Publication)
-	}
-	if plan.removal.Schema {
-		_, _ = fmt.Fprintln(p.stdout, "Removed schema outbox.")
-	}
-	return nil
+	_, err = fmt.Fprintln(p.stdout, "Removed.")
+	return err
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -58,38 +59,53 @@ func wrapUnlessNil(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// TryLead takes the lock of who leads, for as long as the connection lives, so that no relay takes up the slot meanwhile.
-// It returns false while a relay holds it.
-func TryLead(ctx context.Context, conn *pgx.Conn, slot string) (bool, error) {
-	var taken bool
-	err := conn.QueryRow(ctx, "SELECT pg_try_advisory_lock(hashtextextended('relay slot ' || $1, 0))", slot).Scan(&taken)
-	return taken, wrapUnlessNil("take the lead", err)
-}
+// ErrLed says that a relay is at work with a slot.
+var ErrLed = errors.New("a relay is at work with the slot")
 
-// Removal is what is to be removed of what the relay made, beside its slot.
+// Removal is what is to be removed of what the relay made.
 type Removal struct {
-	Slot        string // Whose state is forgotten.
+	Slot        string // Its state is forgotten; the slot itself is dropped where DropSlot says so.
+	DropSlot    bool
 	Publication string // Empty: it stays.
 	Schema      bool
 }
 
-// Remove removes publication and schema, and what is remembered of the slot, in one transaction.
+// Remove removes it, all or nothing: the slot, which no rollback brings back, goes last. It returns ErrLed while a relay
+// leads, and keeps others from taking the lead meanwhile.
 func Remove(ctx context.Context, db *pgxpool.Pool, r Removal) error {
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		if r.Publication != "" {
-			if _, err := tx.Exec(ctx, "DROP PUBLICATION IF EXISTS "+pgx.Identifier{r.Publication}.Sanitize()); err != nil {
-				return err
-			}
-		}
-		if r.Schema {
-			_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS outbox CASCADE")
+		var free bool
+		const lead = "SELECT pg_try_advisory_xact_lock(hashtextextended('relay slot ' || $1, 0))"
+		if err := tx.QueryRow(ctx, lead, r.Slot).Scan(&free); err != nil {
 			return err
 		}
-		var there bool
-		if err := tx.QueryRow(ctx, "SELECT to_regclass('outbox.relay_state') IS NOT NULL").Scan(&there); err != nil || !there {
+		if !free {
+			return ErrLed
+		}
+		if err := r.dropObjects(ctx, tx); err != nil {
 			return err
 		}
-		return ForgetState(ctx, tx, r.Slot)
+		if r.DropSlot {
+			return DropSlot(ctx, tx, r.Slot)
+		}
+		return nil
 	})
 	return wrapUnlessNil("remove what the relay made", err)
+}
+
+func (r Removal) dropObjects(ctx context.Context, tx pgx.Tx) error {
+	if r.Publication != "" {
+		if _, err := tx.Exec(ctx, "DROP PUBLICATION IF EXISTS "+pgx.Identifier{r.Publication}.Sanitize()); err != nil {
+			return err
+		}
+	}
+	if r.Schema {
+		_, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS outbox CASCADE")
+		return err
+	}
+	var there bool
+	if err := tx.QueryRow(ctx, "SELECT to_regclass('outbox.relay_state') IS NOT NULL").Scan(&there); err != nil || !there {
+		return err
+	}
+	return ForgetState(ctx, tx, r.Slot)
 }
