@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/url"
 	"slices"
@@ -23,11 +25,12 @@ func newAdoptCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "adopt",
 		Short: "Deliver from this database, a copy of the one the relay was set up for",
-		Long: "The relay notes which database it was set up for. In a copy, restored from a dump or\n" +
-			"made for staging, it sends nothing: the original delivers those events. This command\n" +
-			"makes the copy the relay's home. It shows what would be sent from here, and asks.\n\n" +
-			"Adopt after the original is gone for good (a restore, a move to another server).\n" +
-			"For a staging copy, keep what came along with it from being sent:\n\n" +
+		Long: "The relay notes which database it was set up for. In a copy, restored from a\n" +
+			"dump or made for staging, it sends nothing: the original delivers those\n" +
+			"events. This command makes the copy the relay's home. It shows what would be\n" +
+			"sent from here, and asks.\n\n" +
+			"Adopt after the original is gone for good (a restore, a move to another\n" +
+			"server). For a staging copy, keep what came along with it from being sent:\n\n" +
 			"  relay adopt --cancel-waiting --disable-subscriptions\n\n" +
 			"All of it is done in one transaction. Running relays see it within seconds.",
 		Args: noArgs,
@@ -97,19 +100,30 @@ func (p *program) describeCopy(ctx context.Context, db *pgxpool.Pool, home store
 		{"since", formatTime(longTime, home.AdoptedAt)},
 		{"waiting", counted(total, "delivery", "deliveries") + " to " + counted(int64(len(waiting)), "active subscription", "active subscriptions")},
 	})
-	for _, host := range slices.SortedFunc(maps.Keys(hosts), func(a, b string) int {
-		if hosts[a] != hosts[b] {
-			return int(min(max(hosts[b]-hosts[a], -1), 1))
-		}
-		return strings.Compare(a, b)
-	}) {
-		_, _ = fmt.Fprintf(p.stdout, "            %s  %s\n", printable(host), counted(hosts[host], "delivery", "deliveries"))
-	}
+	printHosts(p.stdout, hosts)
 	if total > 0 && !f.cancelWaiting {
 		_, _ = fmt.Fprint(p.stdout, "\nOnce it is adopted, a relay here sends what waits. If the original lives, it sends the\n"+
 			"same: give --cancel-waiting then.\n")
 	}
 	return err
+}
+
+// mostHosts is how many are named: more would push all else off the screen.
+const mostHosts = 12
+
+// printHosts lists what waits for each host, the most first.
+func printHosts(w io.Writer, hosts map[string]int64) {
+	names := slices.SortedFunc(maps.Keys(hosts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(hosts[b], hosts[a]), strings.Compare(a, b))
+	})
+	var lines []field
+	for _, name := range names[:min(len(names), mostHosts)] {
+		lines = append(lines, field{"  " + printable(name), counted(hosts[name], "delivery", "deliveries")})
+	}
+	printFields(w, lines)
+	if more := len(names) - mostHosts; more > 0 {
+		_, _ = fmt.Fprintf(w, "  and %s\n", counted(int64(more), "more host", "more hosts"))
+	}
 }
 
 // byHost sums up by host what waits. A URL without one is its own.

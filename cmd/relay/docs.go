@@ -15,10 +15,11 @@ func newDocsCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "docs",
 		Short: "Show the event types with their sample payloads",
-		Long: "Show the catalogue: each event type with its description, a sample payload and,\n" +
-			"where it has one, the JSON Schema of its payloads. It is in the table\n" +
-			"outbox.event_types, which relay.yaml keeps at each start and which may be written\n" +
-			"by SQL too. --json is for programs: type, description, sample and schema.",
+		Long: "Show the catalogue: each event type with its description, a sample payload\n" +
+			"and, where it has one, the JSON Schema of its payloads. It is in the table\n" +
+			"outbox.event_types, which relay.yaml keeps at each start and which may be\n" +
+			"written by SQL too. --json is for programs: type, description, sample and\n" +
+			"schema.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			types, err := p.openCatalogue(cmd.Context())

@@ -19,13 +19,13 @@ func newReplayCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay DELIVERY… | --subscription S --since T",
 		Short: "Deliver the same events again",
-		Long: "Make new deliveries of the same events to the same subscriptions. The old ones stay\n" +
-			"as they are. The running relay sends them at once.\n\n" +
-			"Deliveries that are named are made all, or none where one cannot be, and their ids\n" +
-			"are printed. With --subscription and --since, those of a time that failed, were\n" +
-			"rejected or cancelled are replayed, in batches: their number is printed, and before\n" +
-			"more than ten it asks. One that was replayed already is left out, so the same\n" +
-			"command after an interruption goes on with the rest.",
+		Long: "Make new deliveries of the same events to the same subscriptions. The old ones\n" +
+			"stay as they are. The running relay sends them at once.\n\n" +
+			"Deliveries that are named are made all, or none where one cannot be, and their\n" +
+			"ids are printed. With --subscription and --since, those of a time that failed,\n" +
+			"were rejected or cancelled are replayed, in batches: their number is printed,\n" +
+			"and before more than ten it asks. One that was replayed already is left out,\n" +
+			"so the same command after an interruption goes on with the rest.",
 		Example: "  relay replay 01976f3e-8a5b-8c1d-9e2f-3a4b5c6d7e8f\n" +
 			"  relay replay --subscription crm --since 2h --dry-run\n" +
 			"  relay replay --subscription crm --since 2026-01-31 --until 2026-02-02 --yes",

@@ -104,8 +104,8 @@ func (p *program) replayMany(ctx context.Context, f *replayFlags) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s to %s fit: %s, of events since %s until %s, not replayed yet.\n", counted(count, "delivery", "deliveries"),
-		printable(s.String()), strings.Join(which.Statuses, ", "), formatTime(shortTime, &which.Since), formatTime(shortTime, &which.Until))
+	_, err = fmt.Fprintf(p.stdout, "%s to %s, %s and not replayed since,\nof events from %s to %s.\n", counted(count, "delivery", "deliveries"),
+		printable(s.String()), oneOf(which.Statuses), formatTime(shortTime, &which.Since), formatTime(shortTime, &which.Until))
 	if err != nil {
 		return err
 	}
@@ -132,16 +132,15 @@ func (p *program) replayMany(ctx context.Context, f *replayFlags) error {
 }
 
 func (p *program) replayThem(ctx context.Context, db *pgxpool.Pool, which store.Replayable, count int64, f *replayFlags) error {
-	progress := func(int64) {}
+	progress, done := func(int64) {}, func() {}
 	if p.terminal.interactive && count > handful {
-		progress = func(made int64) {
-			_, _ = fmt.Fprintf(p.stderr, "\r%s of %s", thousands(made), thousands(count))
-		}
-		defer func() { _, _ = fmt.Fprint(p.stderr, "\r\x1b[K") }()
+		progress = func(made int64) { _, _ = fmt.Fprintf(p.stderr, "\r%s of %s", thousands(made), thousands(count)) }
+		done = func() { _, _ = fmt.Fprint(p.stderr, "\r\x1b[K") }
 	}
 	made, err := store.ReplayAll(ctx, db, which, count, progress)
+	done()
 	if err == nil {
-		_, err = fmt.Fprintf(p.stdout, "Replayed: %s new. The running relay sends them at once.\n", counted(made, "delivery", "deliveries"))
+		_, err = fmt.Fprintf(p.stdout, "Made %s. The running relay sends them at once.\n", counted(made, "new delivery", "new deliveries"))
 		return err
 	}
 	why := "interrupted"
@@ -173,6 +172,15 @@ func shellWord(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// oneOf is a list of words of which one holds: failed, rejected or cancelled.
+func oneOf(words []string) string {
+	if len(words) == 1 {
+		return words[0]
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
 // counted is a number with what it counts: 1 delivery, 2,000 deliveries.

@@ -28,12 +28,14 @@ func newStatusCommand(p *program) *cobra.Command {
 		Use:   "status",
 		Short: "Show on one screen how the relays are doing",
 		Long: "Show on one screen what needs somebody's attention, the relays that run, the\n" +
-			"replication slot, what waits, what was sent in the last minutes and how quickly, and\n" +
-			"the subscriptions that most went wrong at in this hour and the last.\n\n" +
-			"All of it is read from the database, so it may be run from anywhere. Latencies are\n" +
-			"the upper bounds of steps: 5 ms is more than 2 ms and at most 5 ms. The exit code is\n" +
-			"0 wherever it could be told how things stand, well or not; for a monitor, --json has\n" +
-			"the warnings as a list, and /readyz of each relay answers 200 or 503.",
+			"replication slot, what waits, what was sent in the last minutes and how\n" +
+			"quickly, and the subscriptions that most went wrong at in this hour and the\n" +
+			"last.\n\n" +
+			"All of it is read from the database, so it may be run from anywhere. Latencies\n" +
+			"are the upper bounds of steps: 5 ms is more than 2 ms and at most 5 ms. The\n" +
+			"exit code is 0 wherever it could be told how things stand, well or not; for a\n" +
+			"monitor, --json has the warnings as a list, and /readyz of each relay answers\n" +
+			"200 or 503.",
 		Example: "  relay status\n  relay status --watch\n  relay status --json | jq -e '.warnings == []'",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

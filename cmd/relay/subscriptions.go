@@ -113,7 +113,7 @@ func subscriptionTable(all []outbox.Subscription, oneTenant bool) *table {
 		{title: "URL", min: 18},
 		{title: "EVENT TYPES", min: 12, leaving: 1},
 		{title: "STATE"},
-		{title: "LIMITS", min: 6, leaving: 1},
+		{title: "LIMITS", min: 6, leaving: 3},
 		{title: "ID"},
 	}}
 	for _, s := range all {

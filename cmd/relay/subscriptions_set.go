@@ -32,11 +32,12 @@ func newSubscriptionsSetCommand(p *program) *cobra.Command {
 			return p.setSubscription(ctx, cfg, db, s, &e, asJSON)
 		})
 	cmd.Use = "set NAME|ID|URL"
-	cmd.Long = "Change a subscription; what no flag names stays as it is. It holds from now on, also\n" +
-		"for what waits to be sent or tried again; event types hold for the events from now\n" +
-		"on. An empty value takes a limit, the name or the headers away.\n\n" +
-		"The secret is changed by `relay subscriptions rotate`. One that relay.yaml declares\n" +
-		"is changed there."
+	cmd.Long = "Change a subscription; what no flag names stays as it is. It holds from now\n" +
+		"on, also for what waits to be sent or tried again; event types hold for the\n" +
+		"events from now on. An empty value takes a limit, the name or the headers\n" +
+		"away.\n\n" +
+		"The secret is changed by `relay subscriptions rotate`. One that relay.yaml\n" +
+		"declares is changed there."
 	cmd.Example = "  relay subscriptions set crm --rate 5 --timeout 3s\n" +
 		"  relay subscriptions set crm --rate ''            # no limit any more\n" +
 		"  relay subscriptions set crm --header 'X-Team: 7' --header 'X-Old:'"

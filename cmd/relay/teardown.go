@@ -23,13 +23,14 @@ func newTeardownCommand(p *program) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "teardown",
 		Short: "Remove what relay set up: slot, publication and, with --schema, all its data",
-		Long: "The counterpart of `relay init`. A replication slot that nobody reads keeps WAL for\n" +
-			"ever and fills the server's disk: remove it when relays will not run here any more.\n" +
-			"Stop them first; while one runs, nothing is removed.\n\n" +
-			"Without --schema, events, subscriptions and the log stay, and what host apps insert\n" +
-			"meanwhile is delivered once `relay run` sets everything up again. With --schema, all\n" +
-			"of it is dropped, and what depends on it; the database's name must be typed, or\n" +
-			"--yes given. Host apps that still insert events will fail then.",
+		Long: "The counterpart of `relay init`. A replication slot that nobody reads keeps\n" +
+			"WAL for ever and fills the server's disk: remove it when relays will not run\n" +
+			"here any more. Stop them first; while one runs, nothing is removed.\n\n" +
+			"Without --schema, events, subscriptions and the log stay, and what host apps\n" +
+			"insert meanwhile is delivered once `relay run` sets everything up again. With\n" +
+			"--schema, all of it is dropped, and what depends on it; the database's name\n" +
+			"must be typed, or --yes given. Host apps that still insert events will fail\n" +
+			"then.",
 		Example: "  relay teardown --dry-run\n  relay teardown\n  relay teardown --schema",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -104,7 +105,7 @@ func planTeardown(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, f t
 	if err := out.planSlot(ctx, cfg, db); err != nil {
 		return nil, err
 	}
-	if contents.Exists {
+	if contents.Ours {
 		if err := refuseWhileRunning(ctx, db, cfg.Replication.Slot); err != nil {
 			return nil, err
 		}
@@ -112,15 +113,34 @@ func planTeardown(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, f t
 	if err := out.planPublication(ctx, cfg, db); err != nil {
 		return nil, err
 	}
-	if f.schema && contents.Exists {
-		out.removal.Schema = true
-		out.lines = append(out.lines, fmt.Sprintf("schema outbox: %s, about %s and %s",
-			bytesOf(contents.Bytes), counted(contents.Events, "event", "events"), counted(contents.Deliveries, "delivery", "deliveries")))
-		for _, other := range contents.Dependents {
-			out.lines = append(out.lines, "  and, outside of it: "+other)
-		}
+	if f.schema {
+		out.planSchema(contents)
 	}
 	return out, nil
+}
+
+func (out *plan) planSchema(c store.Contents) {
+	if !c.Ours {
+		if c.Exists {
+			out.kept = append(out.kept, "schema outbox has none of the relay's tables: it stays")
+		}
+		return
+	}
+	out.removal.Schema = true
+	out.lines = append(out.lines, fmt.Sprintf("schema outbox: %s, %s and %s", bytesOf(c.Bytes),
+		upTo(c.Events, "event", "events"), upTo(c.Deliveries, "delivery", "deliveries")))
+	for _, other := range c.Dependents {
+		out.lines = append(out.lines, "  and, outside of it: "+other)
+	}
+}
+
+// upTo is a number that was counted up to a limit.
+func upTo(n int64, one, more string) string {
+	said := counted(n, one, more)
+	if n >= store.MostContents {
+		said += " or more"
+	}
+	return said
 }
 
 func (out *plan) planSlot(ctx context.Context, cfg *config.Config, db *pgxpool.Pool) error {

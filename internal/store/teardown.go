@@ -17,23 +17,27 @@ var (
 
 // Contents is what schema outbox holds.
 type Contents struct {
-	Exists     bool
+	Exists     bool // There is a schema of that name.
+	Ours       bool // It has the relay's tables.
 	Bytes      int64
-	Events     int64    // About so many, as the planner knows them.
+	Events     int64    // Up to MostContents.
 	Deliveries int64    // As well.
 	Dependents []string // What lies outside of it and goes with it, described as Postgres does.
 }
 
+// MostContents is how far events and deliveries are counted.
+const MostContents = 100_000
+
 // FindContents returns what dropping schema outbox would remove.
 func FindContents(ctx context.Context, db DB) (Contents, error) {
 	var c Contents
-	if err := db.QueryRow(ctx, "SELECT to_regnamespace('outbox') IS NOT NULL").Scan(&c.Exists); err != nil || !c.Exists {
+	err := db.QueryRow(ctx, "SELECT to_regnamespace('outbox') IS NOT NULL, to_regclass('outbox.relay_state') IS NOT NULL").Scan(&c.Exists, &c.Ours)
+	if err != nil || !c.Ours {
 		return c, wrapUnlessNil("look for schema outbox", err)
 	}
-	if err := db.QueryRow(ctx, contentsSQL).Scan(&c.Bytes, &c.Events, &c.Deliveries); err != nil {
+	if err := db.QueryRow(ctx, contentsSQL, MostContents).Scan(&c.Bytes, &c.Events, &c.Deliveries); err != nil {
 		return c, fmt.Errorf("look into schema outbox: %w", err)
 	}
-	var err error
 	c.Dependents, err = texts(ctx, db, dependentsSQL)
 	return c, wrapUnlessNil("look for what depends on schema outbox", err)
 }

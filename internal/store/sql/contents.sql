@@ -1,6 +1,5 @@
--- What is lost with schema outbox: its size on disk, and about how many events and deliveries it has.
-SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint,
-       coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relname = 'events'), 0)::bigint,
-       coalesce(sum(greatest(c.reltuples, 0)) FILTER (WHERE c.relname = 'deliveries'), 0)::bigint
-  FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
- WHERE n.nspname = 'outbox' AND c.relkind IN ('r', 'p')
+-- What is lost with schema outbox: its size on disk, and how many events and deliveries it has, counted up to a limit.
+SELECT coalesce((SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class AS c
+                  WHERE c.relnamespace = to_regnamespace('outbox') AND c.relkind IN ('r', 'p')), 0)::bigint,
+       (SELECT count(*) FROM (SELECT FROM outbox.events LIMIT $1) AS e),
+       (SELECT count(*) FROM (SELECT FROM outbox.deliveries LIMIT $1) AS d)
