@@ -18,6 +18,16 @@ func (s *SetupReport) add(format string, args ...any) {
 	s.Lines = append(s.Lines, fmt.Sprintf(format, args...))
 }
 
+// addDeclared says how many of what relay.yaml declares are in place, if any.
+func (s *SetupReport) addDeclared(n int, what string) {
+	switch {
+	case n == 1:
+		s.add("1 %s of relay.yaml is in place", what)
+	case n > 1:
+		s.add("%d %ss of relay.yaml are in place", n, what)
+	}
+}
+
 // setUpAll sets everything up, as far as it is missing.
 func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 	var report SetupReport
@@ -43,12 +53,8 @@ func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 	if err := r.declareSubscriptions(ctx); err != nil {
 		return report, err
 	}
-	if n := len(r.cfg.EventTypes); n > 0 {
-		report.add("event types of relay.yaml are in place: %d", n)
-	}
-	if n := len(r.cfg.Subscriptions); n > 0 {
-		report.add("subscriptions of relay.yaml are in place: %d", n)
-	}
+	report.addDeclared(len(r.cfg.EventTypes), "event type")
+	report.addDeclared(len(r.cfg.Subscriptions), "subscription")
 	return report, r.setUpSlot(ctx, &report)
 }
 

@@ -24,7 +24,7 @@ func newAdoptCommand(p *program) *cobra.Command {
 	var f adoptFlags
 	cmd := &cobra.Command{
 		Use:   "adopt",
-		Short: "Deliver from this database, a copy of the one the relay was set up for",
+		Short: "Make a copy of the database the relay's home",
 		Long: "The relay notes which database it was set up for. In a copy, restored from a\n" +
 			"dump or made for staging, it sends nothing: the original delivers those\n" +
 			"events. This command makes the copy the relay's home. It shows what would be\n" +

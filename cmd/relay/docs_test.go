@@ -25,26 +25,26 @@ event_types:
 
 func TestDocs(t *testing.T) {
 	inEmptyFolder(t, catalogue)
-	require.Equal(t, `user.invited
-  A user was invited.
-
-    {"email": "ada@example.com",  "n": 1.0}
-
-order.paid
+	require.Equal(t, `order.paid
   An order was paid.
   In full.
 
     {
       "id": 1
     }
+
+user.invited
+  A user was invited.
+
+    {"email": "ada@example.com",  "n": 1.0}
 `, did(t, "docs"))
 	types := jsonLines[struct {
 		Type, Description string
 		Sample            json.RawMessage
 	}](t, did(t, "docs", "--json"))
 	require.Len(t, types, 2)
-	require.Equal(t, "order.paid", types[1].Type)
-	require.JSONEq(t, `{"id": 1}`, string(types[1].Sample))
+	require.Equal(t, "order.paid", types[0].Type)
+	require.JSONEq(t, `{"id": 1}`, string(types[0].Sample))
 }
 
 func TestDocsOfNothingSayHowToBegin(t *testing.T) {

@@ -174,7 +174,7 @@ func requireMetrics(t *testing.T, url string, private ...string) {
 	for _, name := range []string{"relay_leader", "relay_build_info", "relay_deliveries_total", "relay_attempt_duration_seconds", "go_goroutines"} {
 		require.Contains(t, families, name)
 	}
-	known := []string{"result", "status", "version", "commit", "go"}
+	known := []string{"result", "outcome", "status", "version", "commit", "go"}
 	for name, family := range families {
 		require.NotEmpty(t, family.GetHelp(), name)
 		for _, metric := range family.GetMetric() {

@@ -27,7 +27,7 @@ type edit struct {
 func newSubscriptionsSetCommand(p *program) *cobra.Command {
 	var e edit
 	var asJSON bool
-	cmd := p.subscriptionCommand("set", "Change URL, event types, headers, limits or name of a subscription",
+	cmd := p.subscriptionCommand("set", "Change URL, event types, headers, limits or name of one",
 		func(ctx context.Context, cfg *config.Config, db *pgxpool.Pool, s *outbox.Subscription) error {
 			return p.setSubscription(ctx, cfg, db, s, &e, asJSON)
 		})

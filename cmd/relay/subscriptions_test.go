@@ -34,7 +34,7 @@ func TestSubscriptions(t *testing.T) {
 	rows := jsonLines[outbox.Subscription](t, did(t, "subscriptions", "list", "--json"))
 	require.Len(t, rows, 1)
 	require.Equal(t, id, rows[0].ID.String())
-	require.Equal(t, map[string]string{"Authorization": "Bearer abc"}, rows[0].Headers)
+	require.Equal(t, map[string]string{"Authorization": "…"}, rows[0].Headers, "what they say is mostly a secret")
 	require.NotContains(t, list+did(t, "subscriptions", "list", "--json"), secret[len("whsec_"):], "never shown again")
 
 	require.Equal(t, "Subscription crm is off now. What was not sent to it yet is cancelled.\n", did(t, "subscriptions", "disable", "crm"))

@@ -22,7 +22,7 @@ func newTeardownCommand(p *program) *cobra.Command {
 	var f teardownFlags
 	cmd := &cobra.Command{
 		Use:   "teardown",
-		Short: "Remove what relay set up: slot, publication and, with --schema, all its data",
+		Short: "Remove slot, publication and, with --schema, all data",
 		Long: "The counterpart of `relay init`. A replication slot that nobody reads keeps\n" +
 			"WAL for ever and fills the server's disk: remove it when relays will not run\n" +
 			"here any more. Stop them first; while one runs, nothing is removed.\n\n" +

@@ -15,6 +15,7 @@ import (
 func TestTest(t *testing.T) {
 	db, r := on(t, pgtest.Migrated(t)), receiver.New(t, nil)
 	require.NoError(t, os.WriteFile("relay.yaml", []byte(catalogue), 0o600))
+	did(t, "init")
 	did(t, "subscriptions", "add", "--name", "crm", "--url", r.URL(), "--event-types", "order.*", "--header", "X-Token: abc")
 	secret := value[string](t, db, "SELECT secret FROM outbox.subscriptions")
 	id := value[string](t, db, "SELECT id::text FROM outbox.subscriptions")
@@ -34,10 +35,10 @@ func TestTest(t *testing.T) {
 	t.Run("type", func(t *testing.T) {
 		require.Contains(t, did(t, "test", "crm", "--type", "user.invited"), "(user.invited)")
 		require.Contains(t, string(r.Requests()[r.Len()-1].Body), `"data":{"email": "ada@example.com",  "n": 1.0}`, "byte for byte")
-		require.Equal(t, "relay: --type \"user.gone\": relay.yaml has no such event type; it has user.invited, order.paid\n",
+		require.Equal(t, "relay: --type \"user.gone\": the catalogue has no such event type; it has order.paid, user.invited\n",
 			refused(t, exitUsage, "test", "crm", "--type", "user.gone"))
 		did(t, "subscriptions", "add", "--name", "other", "--url", r.URL()+"/other", "--event-types", "else")
-		require.Equal(t, "relay: other takes none of the event types of relay.yaml: choose one with --type (user.invited, order.paid)\n",
+		require.Equal(t, "relay: other takes none of the event types of the catalogue: choose one with --type (order.paid, user.invited)\n",
 			refused(t, exitUsage, "test", "other"))
 	})
 	t.Run("rejected", func(t *testing.T) {

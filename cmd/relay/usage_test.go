@@ -66,7 +66,7 @@ func TestBadUsage(t *testing.T) {
 		{"nope", `unknown command "nope" for "relay"; see relay --help`},
 		{"rnu", `unknown command "rnu" for "relay"; did you mean run?`},
 		{"help nope", `unknown command "nope" for "relay"; see relay --help`},
-		{"subscriptions lst", `unknown command "lst" for "relay subscriptions"; did you mean list?`},
+		{"subscriptions lst", `unknown command "lst" for "relay subscriptions"; did you mean list or set?`},
 		{"--nope", "unknown flag: --nope; see relay --help"},
 		{"log --nope", "unknown flag: --nope; see relay log --help"},
 		{"log --limit", "flag needs an argument: --limit; see relay log --help"},

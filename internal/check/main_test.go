@@ -206,7 +206,7 @@ func TestAllIsWell(t *testing.T) {
 	}
 	require.Equal(t, []string{
 		"connection", "version", "writable", "clock", "wal_level", "free slots", "free walsenders", "replication connection",
-		"schema", "rights", "publication", "slot", "retained WAL", "subscription crm",
+		"schema", "home", "rights", "publication", "slot", "retained WAL", "subscription crm",
 	}, names)
 }
 
