@@ -25,6 +25,7 @@ func printStatus(w io.Writer, s *status.Status, width int, colored bool) error {
 	printFields(w, []field{
 		{"slot", describeSlot(s.Slot)},
 		{"waiting", describeWaiting(s.Waiting)},
+		{"due for", dueFor(s.Waiting)},
 		{"subscriptions", fmt.Sprintf("%s on, %s off", thousands(s.Subscriptions.Active), thousands(s.Subscriptions.Disabled))},
 	})
 	_, _ = fmt.Fprintln(w)
@@ -130,15 +131,20 @@ func describeSlot(s status.Slot) string {
 }
 
 func describeWaiting(w status.Waiting) string {
-	more := ""
+	said := fmt.Sprintf("%s pending, %s retrying", thousands(w.Pending), thousands(w.Retrying))
 	if w.AtLeast {
-		more = "at least "
-	}
-	said := fmt.Sprintf("%s%s pending, %s%s retrying", more, thousands(w.Pending), more, thousands(w.Retrying))
-	if due := time.Duration(w.OldestDueSeconds * float64(time.Second)); due >= time.Second {
-		said += ", the first due for " + roughly(due)
+		said += ", or more"
 	}
 	return said
+}
+
+// dueFor is how long what waits has been due already; empty: not for a second.
+func dueFor(w status.Waiting) string {
+	due := time.Duration(w.OldestDueSeconds * float64(time.Second))
+	if due < time.Second {
+		return ""
+	}
+	return roughly(due)
 }
 
 func windowTable(windows []status.Window) *table {
@@ -187,7 +193,7 @@ func latencyTable(windows []status.Window) *table {
 
 func worstTable(worst []status.Worst) *table {
 	t := &table{columns: []column{
-		{title: "WORST SINCE LAST HOUR", min: 12},
+		{title: "WORST, 2 HOURS", min: 14},
 		{title: "TENANT", min: 6, leaving: 1},
 		{title: "STATE", leaving: 2},
 		{title: "ACCEPTED", right: true},
@@ -202,7 +208,7 @@ func worstTable(worst []status.Worst) *table {
 		case w.Name != nil:
 			name = *w.Name
 		case w.URL != nil:
-			name = *w.URL
+			_, name, _ = strings.Cut(*w.URL, "://") // There is little room.
 		default:
 			name = w.ID.String()
 		}

@@ -1,0 +1,9 @@
+package status_test
+
+import (
+	"testing"
+
+	"github.com/outboxrelay/relay/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { pgtest.MainLeak(m) }
