@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/outboxrelay/relay/internal/status"
 )
@@ -56,32 +55,8 @@ func printWarnings(w io.Writer, warnings []string, width int, colored bool) {
 		if colored {
 			shown = yellow.paint(word)
 		}
-		_, _ = fmt.Fprintf(w, "%s  %s\n", shown, wrapped(printable(warning), width, len(word)+2))
+		_, _ = fmt.Fprintf(w, "%s  %s\n", shown, wrap(printable(warning), width, strings.Repeat(" ", len(word)+2)))
 	}
-}
-
-// wrapped breaks text at spaces for a terminal of that width, 0: none; all lines but the first are indented.
-func wrapped(text string, width, indent int) string {
-	if width-indent < 20 {
-		return text
-	}
-	var b strings.Builder
-	used := 0
-	for i, word := range strings.Split(text, " ") {
-		n := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-		case used+1+n > width-indent:
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			used = 0
-		default:
-			b.WriteByte(' ')
-			used++
-		}
-		b.WriteString(word)
-		used += n
-	}
-	return b.String()
 }
 
 func relayTable(s *status.Status) *table {
