@@ -12,7 +12,7 @@ SELECT 'USAGE ON SCHEMA outbox' FROM pg_namespace WHERE nspname = 'outbox' AND N
 UNION ALL
 SELECT w.rights || ' ON outbox.' || w.name
   FROM (VALUES
-    ('events', 'SELECT, DELETE'),
+    ('events', 'SELECT, UPDATE, DELETE'), -- UPDATE: what retention removes it locks first.
     ('subscriptions', 'SELECT, INSERT, UPDATE, DELETE'),
     ('subscription_changes', 'SELECT, UPDATE, DELETE'),
     ('deliveries', 'SELECT, INSERT, UPDATE, DELETE'),
