@@ -7,13 +7,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/textproto"
 	"net/url"
 	"os"
 	"strings"
 	"syscall"
 	"unicode/utf8"
 
+	"github.com/outboxrelay/relay/internal/wire"
 	"github.com/outboxrelay/relay/outbox"
 )
 
@@ -50,7 +50,7 @@ func errorClass(err error) outbox.ErrorClass {
 		return outbox.ClassConnect
 	case isReset(err):
 		return outbox.ClassReset
-	case isNotHTTP(err):
+	case isError[*wire.ProtocolError](err):
 		return outbox.ClassProtocol
 	default:
 		return outbox.ClassOther
@@ -102,32 +102,10 @@ func isReset(err error) bool {
 			return true
 		}
 	}
-	return isServerClosedIdle(err)
+	return errors.Is(err, wire.ErrKeptClosed)
 }
 
-// isServerClosedIdle knows by its text an error that net/http keeps to itself: the server closed the kept connection
-// just as the request was on its way.
-func isServerClosedIdle(err error) bool {
-	return strings.HasSuffix(err.Error(), "http: server closed idle connection")
-}
-
-// isNotHTTP reports whether net/http could not read the answer. Most of these errors have no type.
-func isNotHTTP(err error) bool {
-	if isError[textproto.ProtocolError](err) || errors.Is(err, errStatusCode) {
-		return true
-	}
-	text := err.Error()
-	for _, mark := range []string{
-		"malformed ", "response headers exceeded", "transfer encoding", "transport connection broken", "too large",
-	} {
-		if strings.Contains(text, mark) {
-			return true
-		}
-	}
-	return false
-}
-
-// errorText is what a person reads. Of net/http's own wrapping, which has the URL in it, nothing is left.
+// errorText is what a person reads.
 func errorText(err error) string {
 	if blocked, ok := errors.AsType[*BlockedError](err); ok {
 		return blocked.Error()
@@ -156,15 +134,10 @@ func causeText(err error) string {
 		return "the server closed the connection without an answer"
 	case errors.Is(err, net.ErrClosed):
 		return "the connection was closed before there was an answer"
-	case isServerClosedIdle(err):
-		return "the server closed the kept connection as the request was on its way"
 	}
 	text := rootCause(err)
 	if op, ok := errors.AsType[*net.OpError](err); ok && isOpError(op, "remote error", "local error") {
 		return op.Op + ": " + text
-	}
-	for _, prefix := range []string{"net/http: ", "HTTP/1.x transport connection broken: "} {
-		text = strings.TrimPrefix(text, prefix)
 	}
 	return text
 }

@@ -5,27 +5,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/outboxrelay/relay/internal/wire"
 	"github.com/outboxrelay/relay/outbox"
 )
 
-// exchange is one request on its way. It is the request's context too, so that the dialer can note how far it got.
+// exchange is one request on its way. It is the request's context too, so that the dialer can note how far it got, and
+// the request's body.
 type exchange struct {
-	context.Context
-	caller  context.Context
-	cancel  context.CancelCauseFunc
-	timer   *time.Timer
-	timeout time.Duration
+	context.Context // The caller's.
 
-	body   []byte
-	reader bytes.Reader
-	stage  atomic.Int32 // How far the connection that is being made for it has got.
+	timeout time.Duration
+	body    bytes.Reader
+	stage   atomic.Int32 // How far the connection that is being made for it has got.
 
 	webhook [3]string // The values of the three webhook headers.
 }
@@ -37,30 +34,10 @@ const (
 	stageConnected
 )
 
-var (
-	errNoAnswer = errors.New("no answer in time")
-	errFinished = errors.New("exchange finished")
-)
-
-func newExchange(caller context.Context, timeout time.Duration, body []byte) *exchange {
-	x := &exchange{caller: caller, timeout: timeout, body: body}
-	x.Context, x.cancel = context.WithCancelCause(caller)
-	x.timer = time.AfterFunc(timeout, x.expire)
-	return x
-}
-
-func (x *exchange) expire() { x.cancel(errNoAnswer) }
-
-// finish releases what the exchange holds.
-func (x *exchange) finish() {
-	x.timer.Stop()
-	x.cancel(errFinished)
-}
-
 // request makes the HTTP request. The target's URL and headers are shared with other requests: nothing writes to them.
-func (x *exchange) request(t *Target, userAgent []string, id string, now time.Time) *http.Request {
+func (x *exchange) request(t *Target, userAgent []string, id string, now time.Time, body []byte) *http.Request {
 	timestamp := now.Unix()
-	x.webhook = [3]string{id, strconv.FormatInt(timestamp, 10), signature(t.Secrets, id, timestamp, x.body)}
+	x.webhook = [3]string{id, strconv.FormatInt(timestamp, 10), signature(t.Secrets, id, timestamp, body)}
 	header := make(http.Header, len(t.Header)+5)
 	for name, values := range t.Header {
 		header[name] = values
@@ -76,22 +53,21 @@ func (x *exchange) request(t *Target, userAgent []string, id string, now time.Ti
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: http.NoBody,
 	}
-	if len(x.body) > 0 {
-		request.ContentLength = int64(len(x.body))
-		request.Body, _ = x.rewind()
-		request.GetBody = x.rewind
+	if len(body) > 0 {
+		x.body.Reset(body)
+		request.ContentLength = int64(len(body))
+		request.Body = x
 	}
 	return request.WithContext(x)
 }
 
 var contentTypeJSON = []string{"application/json"}
 
-// rewind gives the request body from its start; net/http asks again where a connection was dead before anything was
-// written. It is of a type that net/http knows to lie in memory: headers and body then leave in one write.
-func (x *exchange) rewind() (io.ReadCloser, error) {
-	x.reader.Reset(x.body)
-	return io.NopCloser(&x.reader), nil
-}
+// Read reads the request's body.
+func (x *exchange) Read(p []byte) (int, error) { return x.body.Read(p) }
+
+// Close ends the reading of the request's body.
+func (x *exchange) Close() error { return nil }
 
 // Value lets those who are handed the context find the exchange.
 func (x *exchange) Value(key any) any {
@@ -113,9 +89,9 @@ func enterStage(ctx context.Context, stage int32) {
 // failure says why err came instead of an answer.
 func (x *exchange) failure(err error, t *Target) (class outbox.ErrorClass, text string, aborted bool) {
 	switch {
-	case errors.Is(context.Cause(x), errNoAnswer):
+	case errors.Is(err, wire.ErrTimeout):
 		class, text = x.expiry(t)
-	case x.caller.Err() != nil:
+	case x.Err() != nil:
 		return outbox.ClassOther, "given up by the relay before there was an answer", true
 	default:
 		class, text = classify(err)

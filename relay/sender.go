@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/outboxrelay/relay/internal/wire"
 	"github.com/outboxrelay/relay/outbox"
 )
 
@@ -33,9 +33,6 @@ const (
 	idleConnTimeout = 4 * time.Second
 	// defaultMaxIdlePerHost is delivery.concurrency_per_subscription's default: as many as can be in use.
 	defaultMaxIdlePerHost = 64
-	// dialSlack is what making a connection may take beyond the exchange that it is made for: the exchange ends first,
-	// and knows what its time went on.
-	dialSlack = time.Second
 	// tlsSessions are kept for all clients together, so that most handshakes are short ones.
 	tlsSessions = 1024
 )
@@ -93,7 +90,6 @@ func NewSender(o SenderOptions) *Sender {
 		o.Resolver = &net.Resolver{PreferGo: true}
 	}
 	s.dialer = &net.Dialer{
-		Timeout:        s.timeout + dialSlack,
 		KeepAlive:      -1, // an exchange has its deadline, an idle connection its few seconds
 		Resolver:       o.Resolver,
 		ControlContext: s.control,
@@ -110,18 +106,21 @@ type Client struct {
 
 // NewClient makes a client with connections of its own.
 func (s *Sender) NewClient() *Client {
-	transport := &http.Transport{
-		Proxy:                  nil, // the guard would see nothing but the proxy
-		DialContext:            s.dial,
-		DialTLSContext:         s.dialTLS,
-		TLSNextProto:           map[string]func(string, *tls.Conn) http.RoundTripper{}, // no HTTP/2
-		DisableCompression:     true,
-		MaxIdleConnsPerHost:    s.maxIdlePerHost,
-		IdleConnTimeout:        idleConnTimeout,
-		MaxResponseHeaderBytes: responseHeaderMaxBytes,
-	}
+	return s.newClient(&wire.Transport{
+		Dial:           s.dial, // and no proxy: the guard would see nothing but that
+		DialTLS:        s.dialTLS,
+		Timeout:        s.timeout,
+		BodyTimeout:    responseReadTimeout,
+		HeaderMaxBytes: responseHeaderMaxBytes,
+		Keep:           []string{"Retry-After"},
+		IdleTimeout:    idleConnTimeout,
+		MaxIdlePerHost: s.maxIdlePerHost,
+	})
+}
+
+func (s *Sender) newClient(transport http.RoundTripper) *Client {
 	return &Client{sender: s, http: &retryablehttp.Client{
-		HTTPClient:   &http.Client{Transport: answers{transport}, CheckRedirect: noRedirect},
+		HTTPClient:   &http.Client{Transport: transport, CheckRedirect: noRedirect},
 		RetryMax:     0, // the schedule is in the database, and every attempt counts
 		CheckRetry:   checkRetry,
 		Backoff:      retryablehttp.DefaultBackoff,
@@ -136,8 +135,8 @@ func (c *Client) CloseIdle() { c.http.HTTPClient.CloseIdleConnections() }
 // headers have arrived and a little of the body has been read, until the sender's timeout, or until ctx is done: then the
 // outcome is Aborted. Redirects are not followed; whatever the server answers is the outcome. A nil t is an outcome too.
 //
-// The request goes out once. Where a kept connection turns out to be dead before a single byte was written to it, net/http
-// takes another one; where anything was written it gives up, since a POST without an idempotency key is not repeated.
+// The request goes out once. Where a kept connection turns out to be dead before a single byte was written to it, another
+// one is taken; where anything was written it is given up.
 //
 // body must not be changed, not even after Send has returned: a server may answer before it has read everything.
 func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Outcome {
@@ -150,13 +149,11 @@ func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Ou
 		o.EndedAt, o.Class, o.Error = o.StartedAt, outbox.ClassBlocked, "http refused: network.require_https is set"
 		return o
 	}
-	timeout := c.sender.timeout
+	x := &exchange{Context: ctx, timeout: c.sender.timeout}
 	if t.Timeout > 0 {
-		timeout = t.Timeout
+		x.timeout = t.Timeout
 	}
-	x := newExchange(ctx, timeout, body)
-	defer x.finish()
-	request := x.request(t, c.sender.userAgent, id, o.StartedAt)
+	request := x.request(t, c.sender.userAgent, id, o.StartedAt, body)
 	resp, err := c.http.Do(&retryablehttp.Request{Request: request})
 	o.EndedAt = time.Now()
 	if resp == nil {
@@ -165,7 +162,7 @@ func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Ou
 	}
 	o.Code = resp.StatusCode
 	o.RetryAfter = cleanText(resp.Header.Get("Retry-After"), retryAfterMaxBytes)
-	o.ResponseBody = x.readBody(resp)
+	o.ResponseBody = readBody(resp)
 	return o
 }
 
@@ -181,35 +178,14 @@ func checkRetry(ctx context.Context, _ *http.Response, err error) (bool, error) 
 
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// errStatusCode is of an answer whose status code is none.
-var errStatusCode = errors.New("malformed status code")
-
-// answers hands on each answer as one that http.Client has nothing to add to: it takes no answer with an unreadable
-// Location for one.
-type answers struct{ *http.Transport }
-
-func (a answers) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := a.Transport.RoundTrip(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode < 100 {
-		_ = resp.Body.Close()
-		return nil, errStatusCode
-	}
-	resp.Header.Del("Location")
-	return resp, nil
-}
-
 var responseBuffers = sync.Pool{New: func() any { return new([responseReadMaxBytes + 1]byte) }}
 
 // readBody reads the answer's body, as much of it as is wanted and comes in time, closes it, and returns its beginning.
-func (x *exchange) readBody(resp *http.Response) string {
+func readBody(resp *http.Response) string {
 	defer resp.Body.Close()
-	if resp.Body == http.NoBody || resp.StatusCode == http.StatusSwitchingProtocols {
+	if resp.Body == http.NoBody {
 		return ""
 	}
-	x.timer.Reset(responseReadTimeout)
 	buffer := responseBuffers.Get().(*[responseReadMaxBytes + 1]byte)
 	defer responseBuffers.Put(buffer)
 	n, _ := io.ReadFull(resp.Body, buffer[:]) // beyond the last byte wanted is the end, which frees the connection
@@ -240,8 +216,6 @@ func (s *Sender) dialTLS(ctx context.Context, network, address string) (net.Conn
 	config := s.tls.Clone()
 	config.ServerName = serverName(address)
 	client := tls.Client(conn, config)
-	ctx, cancel := context.WithTimeout(ctx, s.timeout+dialSlack)
-	defer cancel()
 	if err := client.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, &handshakeError{err}
