@@ -37,7 +37,7 @@ const (
 // request makes the HTTP request. The target's URL and headers are shared with other requests: nothing writes to them.
 func (x *exchange) request(t *Target, userAgent []string, id string, now time.Time, body []byte) *http.Request {
 	timestamp := now.Unix()
-	x.webhook = [3]string{id, strconv.FormatInt(timestamp, 10), signature(t.Secrets, id, timestamp, body)}
+	x.webhook = [3]string{id, strconv.FormatInt(timestamp, 10), signature(t.signers, id, timestamp, body)}
 	header := make(http.Header, len(t.Header)+5)
 	for name, values := range t.Header {
 		header[name] = values
@@ -49,7 +49,7 @@ func (x *exchange) request(t *Target, userAgent []string, id string, now time.Ti
 	header["Webhook-Signature"] = x.webhook[2:3:3]
 
 	request := http.Request{
-		Method: http.MethodPost, URL: t.URL, Host: t.URL.Host,
+		Method: http.MethodPost, URL: t.URL, // and no Host, of which http.Client would make a URL for cookies
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		Header: header, Body: http.NoBody,
 	}

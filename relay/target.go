@@ -20,6 +20,8 @@ type Target struct {
 	Header  http.Header // The subscription's own headers, keys in canonical form.
 
 	Timeout time.Duration // In place of the sender's; 0: the sender's.
+
+	signers []*signer // One for each of Secrets.
 }
 
 // NewTarget checks what a subscription says. previousSecret is empty unless a secret is being rotated. Errors name the
@@ -40,6 +42,7 @@ func NewTarget(rawURL, secret, previousSecret string, headers map[string]string)
 		}
 		t.Secrets = append(t.Secrets, key)
 	}
+	t.signers = newSigners(t.Secrets)
 	if t.Header, err = targetHeader(headers); err != nil {
 		return nil, fmt.Errorf("headers: %w", err)
 	}
