@@ -21,23 +21,24 @@ type head struct {
 
 // readHead reads status lines and headers, in all no more than maxBytes, up to the answer that is not informational. Of
 // its headers it keeps those named.
-func readHead(r *lineReader, maxBytes int, keep []string) (*head, error) {
+func readHead(h *head, r *lineReader, maxBytes int, keep []string) error {
 	r.left = maxBytes
 	for {
-		h := &head{header: http.Header{}}
 		line, err := r.line()
 		if err != nil {
-			return nil, err
+			return err
 		}
+		*h = head{header: http.Header{}}
 		if h.status, h.minor, err = parseStatusLine(line); err != nil {
-			return nil, err
+			return err
 		}
 		f := fields{head: h, keep: keep}
 		if err := f.read(r); err != nil {
-			return nil, err
+			return err
 		}
 		if h.status >= http.StatusOK || h.status == http.StatusSwitchingProtocols {
-			return h, f.frame()
+			f.frame()
+			return nil
 		}
 	}
 }
@@ -151,7 +152,7 @@ func (f *fields) takeConnection(value []byte) {
 }
 
 // frame works out where the body ends (RFC 9112, section 6.3), and whether the connection outlives it.
-func (f *fields) frame() error {
+func (f *fields) frame() {
 	f.doubt = f.lengths > 1 || f.encodings > 0 && (f.lengths > 0 || f.minor == 0)
 	f.keepAlive = !f.close && (f.minor > 0 || f.persist)
 	switch {
@@ -165,7 +166,6 @@ func (f *fields) frame() error {
 	case f.lengths == 0:
 		f.length, f.keepAlive = -1, false
 	}
-	return nil
 }
 
 func is(name []byte, what string) bool {

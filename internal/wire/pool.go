@@ -2,7 +2,6 @@ package wire
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -12,41 +11,15 @@ type origin struct {
 	address string // Host and port, as dialled.
 }
 
-// restless is how long a connection may have been idle to be used again without being asked whether it still lives,
-// which takes a system call: under load it has come back an instant ago.
-const restless = time.Millisecond
-
 // pool holds the connections that are not in use, of each origin the longest idle first. The zero value is ready.
 type pool struct {
-	wary atomic.Bool // A kept connection was found closed once: every one is asked from now on.
-
 	mu    sync.Mutex
 	idle  map[origin][]*conn
 	sweep *time.Timer // Closes what has been idle for too long; nil where nothing is idle.
 }
 
-// get takes the connection that came back last, if one is alive.
-func (p *pool) get(to origin, now time.Time, timeout time.Duration) *conn {
-	for {
-		c := p.take(to)
-		if c == nil {
-			return nil
-		}
-		rest := now.Sub(c.idleSince)
-		if rest < restless && !p.wary.Load() {
-			return c
-		}
-		if rest < timeout {
-			if c.alive() {
-				return c
-			}
-			p.wary.Store(true)
-		}
-		c.close()
-	}
-}
-
-func (p *pool) take(to origin) *conn {
+// get takes the connection that came back last, or nil.
+func (p *pool) get(to origin) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	conns := p.idle[to]

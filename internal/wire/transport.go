@@ -78,7 +78,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		g.put()
 		return nil, err
 	}
-	x := &exchange{t: t, req: req, gear: g, started: time.Now()}
+	x := &exchange{t: t, req: req, gear: g, deadline: time.Now().Add(t.Timeout)}
 	resp, err := x.run(to)
 	if err != nil {
 		g.put()
