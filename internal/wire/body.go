@@ -75,14 +75,10 @@ func (c *chunks) Read(p []byte) (int, error) {
 	if err != io.EOF { //nolint:errorlint // the reader returns it bare, at the last chunk
 		return n, err
 	}
-	c.in.left = trailerMaxBytes
-	for {
-		line, err := c.in.line()
-		switch {
-		case err != nil:
-			return n, err
-		case len(line) == 0:
-			return n, io.EOF
-		}
+	c.in.left, c.in.crlf = trailerMaxBytes, true
+	trailers := fields{head: &head{minor: 1}}
+	if err := trailers.read(c.in); err != nil {
+		return n, err
 	}
+	return n, io.EOF
 }

@@ -30,13 +30,14 @@ type lineReader struct {
 	*bufio.Reader
 	left  int
 	begun bool // Anything has come.
+	crlf  bool // Lines end with a carriage return too: in headers they need not, between chunks they must.
 }
 
 func newLineReader() lineReader { return lineReader{Reader: bufio.NewReaderSize(nil, readerBytes)} }
 
 func (r *lineReader) reset(from io.Reader) {
 	r.Reader.Reset(from)
-	r.begun = false
+	r.begun, r.crlf = false, false
 }
 
 // line returns the next line without its end. It is good until the next read.
@@ -58,11 +59,14 @@ func (r *lineReader) line() ([]byte, error) {
 	default:
 		return nil, err
 	}
-	line = line[:len(line)-1]
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
+	bare := line[:len(line)-1]
+	if n := len(bare); n > 0 && bare[n-1] == '\r' {
+		return bare[:n-1], nil
 	}
-	return line, nil
+	if r.crlf {
+		return nil, malformed("trailer", line)
+	}
+	return bare, nil
 }
 
 // longLine goes on with a line that is longer than the buffer, until its end or until it is too long.

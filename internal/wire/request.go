@@ -51,38 +51,61 @@ func newRoute(req *http.Request) (*route, error) {
 	case req.Method != http.MethodPost && req.Method != http.MethodPut:
 		return nil, errors.New("the method is neither POST nor PUT") // others answer by rules of their own
 	}
-	host, err := httpguts.PunycodeHostPort(host)
+	name, err := asciiName(u.Hostname())
 	if err != nil {
-		return nil, errors.New("the URL's host is not a name")
+		return nil, err
 	}
-	if host = withoutZone(host); !httpguts.ValidHostHeader(host) {
-		return nil, errors.New("the URL's host is not a name")
+	if host, err = asciiHost(host); err != nil {
+		return nil, err
 	}
 	target := u.RequestURI()
 	if !isVisible(target) {
 		return nil, errors.New("the URL has a space or a control character")
 	}
-	r.origin.address = address(u)
+	r.origin.address = net.JoinHostPort(name, portOf(u))
 	r.start = fmt.Appendf(nil, "%s %s HTTP/1.1\r\nHost: %s\r\n", req.Method, target, host)
 	return r, nil
 }
 
-// address is the host and port to dial, a name that is not ASCII in its ASCII form.
-func address(u *url.URL) string {
-	host, port := u.Hostname(), u.Port()
-	if !isASCII(host) {
-		if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-			host = ascii
-		}
-	}
-	switch {
+func portOf(u *url.URL) string {
+	switch port := u.Port(); {
 	case port != "":
+		return port
 	case u.Scheme == "https":
-		port = "443"
+		return "443"
 	default:
-		port = "80"
+		return "80"
 	}
-	return net.JoinHostPort(host, port)
+}
+
+var errName = errors.New("the URL's host is not a name")
+
+// asciiName returns a name in the form that DNS knows.
+func asciiName(name string) (string, error) {
+	if isASCII(name) {
+		return name, nil
+	}
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		return "", errName
+	}
+	return ascii, nil
+}
+
+// asciiHost returns a host, with or without a port, as a Host header has it.
+func asciiHost(host string) (string, error) {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port = host[:i], host[i:]
+	}
+	name, err := asciiName(name)
+	if err != nil {
+		return "", err
+	}
+	if host = withoutZone(name) + port; !httpguts.ValidHostHeader(host) {
+		return "", errName
+	}
+	return host, nil
 }
 
 // withoutZone removes the zone of an IPv6 address, which concerns this machine alone.
