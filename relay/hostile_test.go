@@ -209,6 +209,22 @@ func hostiles(canary string) []hostile {
 			script: receiver.Answer("HTTP/1.1 200 OK\r\nRetry-After: a\x00b\r\nContent-Length: 0\r\n\r\n"), class: outbox.ClassProtocol,
 		},
 		{
+			name:   "chunked and a length at once",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"), code: 200,
+		},
+		{
+			name:   "two encodings",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "a header that breaks out of its line",
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nX-A: b\rX-B: c\r\nContent-Length: 0\r\n\r\n"), class: outbox.ClassProtocol,
+		},
+		{
+			name:   "answers twice",
+			script: receiver.Answer(strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 2)), code: 200,
+		},
+		{
 			name:   "speaks HTTP/2, says GOAWAY",
 			script: answerAndClose(http2GoAway), class: outbox.ClassProtocol,
 		},
@@ -376,6 +392,32 @@ func TestHostileReceiverReadsNothingOfLargeBody(t *testing.T) {
 	o := client.Send(t.Context(), loopbackTarget(t, server.URL()), senderEventID, body)
 	require.Less(t, time.Since(started), hostileTimeout+hostileSlack)
 	require.Equal(t, outbox.ClassTimeout, o.Class, o.Error)
+}
+
+// An answer counts though the receiver reads nothing of the request, and whatever it does afterwards.
+func TestHostileReceiverAnswersWithoutReading(t *testing.T) {
+	for name, then := range map[string]receiver.Script{
+		"holds": hold, "closes": func(net.Conn) {}, "ends its half": func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite(); hold(c) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := receiver.Play(t, func(c net.Conn) {
+				_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\n\r\nbig")
+				then(c)
+			})
+			client := loopbackClient(t, SenderOptions{Timeout: time.Minute})
+			for _, size := range []int{8, 64 << 20} {
+				if size > 8 && name == "closes" {
+					continue // it resets what it has not read, and may take the answer with it
+				}
+				started := time.Now()
+				o := client.Send(t.Context(), loopbackTarget(t, server.URL()), senderEventID, bytes.Repeat([]byte("x"), size))
+				require.Equal(t, 413, o.Code, o.Error)
+				require.Equal(t, "big", o.ResponseBody)
+				require.Less(t, time.Since(started), 30*time.Second)
+				client.CloseIdle()
+			}
+		})
+	}
 }
 
 func TestHostileConnects(t *testing.T) {

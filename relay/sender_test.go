@@ -28,7 +28,7 @@ const senderEventID = "01890a5d-ac96-774b-bcce-b302099a8057"
 func TestSendRequest(t *testing.T) {
 	r := receiver.New(t, nil)
 	client := loopbackClient(t, SenderOptions{UserAgent: "relay/1.2.3"})
-	target, err := NewTarget(r.URL()+"/a%2fb?token=x&y#part", senderSecret, senderOtherSecret, map[string]string{
+	target, err := NewTarget(r.URL()+"/a%2fb?token=x&y z#part", senderSecret, senderOtherSecret, map[string]string{
 		"authorization": "Bearer t", "x-two": "1", "X-Two": "2",
 	})
 	require.NoError(t, err)
@@ -46,7 +46,7 @@ func TestSendRequest(t *testing.T) {
 	request := r.WaitFor(1)[0]
 	require.Equal(t, http.MethodPost, request.Method)
 	require.Equal(t, "/hook/a%2fb", (&url.URL{Path: request.Path, RawPath: "/hook/a%2fb"}).EscapedPath())
-	require.Equal(t, "token=x&y", request.Query)
+	require.Equal(t, "token=x&y%20z", request.Query)
 	require.Equal(t, r.Address(), request.Host)
 	require.Equal(t, string(body), string(request.Body))
 	require.NoError(t, request.Verify(senderSecret))

@@ -69,7 +69,8 @@ func parseTargetURL(raw string) (*url.URL, error) {
 			return nil, errors.New("has a port that is not between 1 and 65535")
 		}
 	}
-	u.Fragment, u.RawFragment = "", "" // never sent
+	u.RawQuery = strings.ReplaceAll(u.RawQuery, " ", "%20") // as the path's are
+	u.Fragment, u.RawFragment = "", ""                      // never sent
 	return u, nil
 }
 
@@ -95,8 +96,8 @@ func targetHeader(headers map[string]string) (http.Header, error) {
 	return header, nil
 }
 
-// reservedHeaders are those that HTTP or the signature need, and the two with which net/http would send a POST again
-// by itself. The same as in outbox.valid_headers.
+// reservedHeaders are those that HTTP or the signature need, and the two that clients and proxies take for leave to send a
+// POST again by themselves. The same as in outbox.valid_headers.
 var reservedHeaders = map[string]bool{
 	"host": true, "content-length": true, "content-type": true, "transfer-encoding": true, "connection": true,
 	"upgrade": true, "te": true, "trailer": true, "expect": true, "keep-alive": true, "user-agent": true,
