@@ -20,12 +20,12 @@ SELECT w.what FROM (VALUES
   ('table outbox.subscription_changes', to_regclass('outbox.subscription_changes')::text),
   ('table outbox.deliveries', to_regclass('outbox.deliveries')::text),
   ('table outbox.attempts', to_regclass('outbox.attempts')::text),
+  ('table outbox.event_types', to_regclass('outbox.event_types')::text),
   ('table outbox.relay_state', to_regclass('outbox.relay_state')::text),
   ('table outbox.relay_home', to_regclass('outbox.relay_home')::text),
   ('table outbox.relays', to_regclass('outbox.relays')::text),
   ('table outbox.relay_stats', to_regclass('outbox.relay_stats')::text),
   ('table outbox.subscription_stats', to_regclass('outbox.subscription_stats')::text),
-  ('table outbox.event_types', to_regclass('outbox.event_types')::text),
   ('view outbox.delivery_log', to_regclass('outbox.delivery_log')::text),
   ('index outbox.deliveries_due_idx', to_regclass('outbox.deliveries_due_idx')::text),
   ('index outbox.deliveries_user_idx', to_regclass('outbox.deliveries_user_idx')::text),
@@ -59,6 +59,15 @@ func (c *checker) schemaObjects(ctx context.Context) {
 		}
 		return
 	}
+	if current, err := store.SchemaCurrent(ctx, c.db); err != nil || !current {
+		if err == nil {
+			err = c.otherVersion(ctx)
+		}
+		if err != nil {
+			c.broken(name, err)
+		}
+		return
+	}
 	for _, look := range []struct {
 		sql   string
 		fault func(missing []string)
@@ -83,15 +92,25 @@ func (c *checker) schemaObjects(ctx context.Context) {
 		}
 	}
 	c.schema = true
-	current, err := store.SchemaCurrent(ctx, c.db)
-	switch {
-	case err != nil:
-		c.broken(name, err)
-	case !current:
-		c.warn(name, mendBySetup, "schema outbox is of another version than this program")
-	default:
-		c.ok(name, "schema outbox is in place")
+	c.ok(name, "schema outbox is in place")
+}
+
+// otherVersion looks whether relay run will bring the schema up to date: only its owner may.
+func (c *checker) otherVersion(ctx context.Context) error {
+	var owner bool
+	err := c.db.QueryRow(ctx, `SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'outbox'`).Scan(&owner)
+	if err != nil {
+		return err
 	}
+	const what = "schema outbox is of another version than this program"
+	if !owner {
+		c.fault("schema", mendBySetup+", as the owner of schema outbox", what+", and not role %s's", c.user)
+		return nil
+	}
+	c.warn("schema", "relay init   # relay run does it as well", what)
+	missing, err := c.texts(ctx, wantedObjects)
+	c.schema = err == nil && len(missing) == 0
+	return err
 }
 
 // schemaThere says whether schema outbox can be looked at. Where it is not there yet, setting up is what remains to be

@@ -41,6 +41,7 @@ func TestSchema(t *testing.T) {
 
 	requireEachMended(t, cfg, cfg.Database.URL, []broken{
 		{"another version", "COMMENT ON SCHEMA outbox IS 'Schema version 0.'", check.Warning, "schema", "of another version than this program"},
+		{"an earlier version", "COMMENT ON SCHEMA outbox IS 'Schema version 1.'; DROP TABLE outbox.relay_stats", check.Warning, "schema", "of another version than this program"},
 		{"index", "DROP INDEX outbox.deliveries_due_idx", check.Fault, "schema", "missing: index outbox.deliveries_due_idx"},
 		{"view", "DROP VIEW outbox.delivery_log", check.Fault, "schema", "missing: view outbox.delivery_log"},
 		{"function", "DROP FUNCTION outbox.replay(uuid)", check.Fault, "schema", "missing: function outbox.replay"},
@@ -79,6 +80,12 @@ func TestRights(t *testing.T) {
 	requireRuns(t, &cfg)
 	_, err := store.DeleteEvents(t.Context(), pgtest.Pool(t, cfg.Database.URL), nil)
 	require.NoError(t, err, "retention, which comes later, may do what it must")
+
+	execute(t, superuser, "COMMENT ON SCHEMA outbox IS 'Schema version 1.'")
+	i = requireItem(t, look(t, &cfg), check.Fault, "schema", "of another version than this program, and not role")
+	require.Contains(t, i.Mend, "as the owner of schema outbox")
+	setUp(t, owner)
+	requireMended(t, &cfg, "schema", "subscriptions")
 
 	execute(t, superuser, named(owner, "DROP PUBLICATION $pub"))
 	i = requireItem(t, look(t, &cfg), check.Fault, "publication", "is not there yet, and role")

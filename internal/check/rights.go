@@ -17,12 +17,12 @@ SELECT w.rights || ' ON outbox.' || w.name
     ('subscription_changes', 'SELECT, UPDATE, DELETE'),
     ('deliveries', 'SELECT, INSERT, UPDATE, DELETE'),
     ('attempts', 'SELECT, INSERT, DELETE'),
+    ('event_types', 'SELECT, INSERT, UPDATE, DELETE'),
     ('relay_state', 'SELECT, INSERT, UPDATE, DELETE'),
     ('relay_home', 'SELECT, INSERT, UPDATE'),
     ('relays', 'SELECT, INSERT, UPDATE, DELETE'),
     ('relay_stats', 'SELECT, INSERT, UPDATE, DELETE'),
     ('subscription_stats', 'SELECT, INSERT, UPDATE, DELETE'),
-    ('event_types', 'SELECT, INSERT, UPDATE, DELETE'),
     ('delivery_log', 'SELECT')) AS w(name, rights)
   JOIN pg_class AS c ON c.relname = w.name AND c.relnamespace = to_regnamespace('outbox')
  WHERE NOT (SELECT bool_and(has_table_privilege(c.oid, trim(r))) FROM unnest(string_to_array(w.rights, ',')) AS r)`
