@@ -4,7 +4,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
@@ -37,7 +36,7 @@ func TestFailover(t *testing.T) {
 	}
 	require.Empty(t, failoverItems(t, cfg), "no slot yet")
 	setUp(t, cfg)
-	if serverVersion(t, cfg.Database.URL) < 170000 {
+	if serverVersion(t) < 170000 {
 		require.Empty(t, failoverItems(t, cfg), "the server knows no failover slots")
 		return
 	}
@@ -73,15 +72,6 @@ func failoverItems(t *testing.T, cfg *config.Config) (found []check.Item) {
 		}
 	}
 	return found
-}
-
-func serverVersion(t *testing.T, address string) (number int) {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), address)
-	require.NoError(t, err)
-	require.NoError(t, conn.QueryRow(t.Context(), "SELECT current_setting('server_version_num')::int").Scan(&number))
-	require.NoError(t, conn.Close(t.Context()))
-	return number
 }
 
 // alter switches whether the relay's slot is a failover slot.

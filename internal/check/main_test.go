@@ -209,7 +209,7 @@ func TestAllIsWell(t *testing.T) {
 		"connection", "version", "writable", "clock", "wal_level", "free slots", "free walsenders", "replication connection",
 		"schema", "home", "rights", "publication", "slot", "retained WAL", "subscription crm",
 	}
-	if serverVersion(t, cfg.Database.URL) >= 170000 {
+	if serverVersion(t) >= 170000 {
 		wanted = slices.Insert(wanted, slices.Index(wanted, "slot")+1, "failover")
 	}
 	require.Equal(t, wanted, names)
