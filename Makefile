@@ -20,7 +20,7 @@ test:
 	$(GO) test -timeout 14m ./...
 
 test-pgbouncer:
-	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check
+	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check ./internal/pgtest ./internal/e2e
 
 test-matrix:
 	$(GO) run ./internal/matrix -- $(ARGS) ./...

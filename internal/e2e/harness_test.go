@@ -352,3 +352,18 @@ func replication(t *testing.T, url, command string) {
 	_, err = conn.Exec(context.Background(), command).ReadAll()
 	require.NoError(t, err)
 }
+
+// command runs the program to its end and returns what it printed and its exit code.
+func command(t *testing.T, environment []string, arg ...string) (output string, code int) {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	cmd := exec.Command(binary, arg...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), environment...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		require.NoError(t, err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}

@@ -1,8 +1,8 @@
+//go:build pgbouncer
+
 package e2e
 
 import (
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -13,22 +13,7 @@ import (
 	"github.com/outboxrelay/relay/internal/receiver"
 )
 
-// command runs the program to its end and returns what it printed and its exit code.
-func command(t *testing.T, environment []string, arg ...string) (output string, code int) {
-	t.Helper()
-	binary, err := build()
-	require.NoError(t, err)
-	cmd := exec.Command(binary, arg...)
-	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), environment...)
-	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState == nil {
-		require.NoError(t, err)
-	}
-	return string(out), cmd.ProcessState.ExitCode()
-}
-
-func TestThroughPgBouncer(t *testing.T) {
+func TestPgBouncerInFrontOfTheDatabase(t *testing.T) {
 	direct, slot := pgtest.URL(t), pgtest.Slot(t)
 	pooled := pgtest.PgBouncer(t, direct)
 	environment := []string{
@@ -92,7 +77,7 @@ func TestThroughPgBouncer(t *testing.T) {
 }
 
 // Replication does not go through a pooler: without replication_url both commands end, and name it.
-func TestThroughPgBouncerWithoutReplicationURL(t *testing.T) {
+func TestPgBouncerWithoutReplicationURL(t *testing.T) {
 	pooled, slot := pgtest.PgBouncer(t, pgtest.URL(t)), pgtest.Slot(t)
 	environment := []string{"RELAY_DATABASE_URL=" + pooled, "RELAY_REPLICATION_SLOT=" + slot, "RELAY_REPLICATION_PUBLICATION=" + slot}
 	for _, name := range []string{"init", "check"} {

@@ -85,18 +85,3 @@ func TestPrivateClusterCanBeStopped(t *testing.T) {
 	_, err := pgtest.Pool(t, cluster.URL("mine")).Exec(t.Context(), "SELECT FROM outbox.events")
 	require.NoError(t, err)
 }
-
-func TestPgBouncerSharesConnections(t *testing.T) {
-	pooled := pgtest.Pool(t, pgtest.PgBouncer(t, pgtest.Migrated(t)))
-	a, err := pooled.Acquire(t.Context())
-	require.NoError(t, err)
-	defer a.Release()
-	b, err := pooled.Acquire(t.Context())
-	require.NoError(t, err)
-	defer b.Release()
-	var first, second int
-	const backend = "SELECT pg_backend_pid()"
-	require.NoError(t, a.QueryRow(t.Context(), backend, pgx.QueryExecModeSimpleProtocol).Scan(&first))
-	require.NoError(t, b.QueryRow(t.Context(), backend, pgx.QueryExecModeSimpleProtocol).Scan(&second))
-	require.Equal(t, first, second, "two clients, one connection to the server")
-}
