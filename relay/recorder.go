@@ -205,6 +205,7 @@ func (r *recorder) write(ctx context.Context, batch []entry) bool {
 		if ctx.Err() != nil {
 			return false
 		}
+		r.metrics.recordFailures.Inc()
 		if !r.failed.Swap(true) {
 			r.log.Warn("the database takes no writes; outcomes are kept until it does", "error", explain(err))
 		}

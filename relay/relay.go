@@ -424,7 +424,11 @@ func (r *Relay) setUpSchema(ctx context.Context) error {
 	return store.SettleHome(ctx, r.db)
 }
 
+// applySchema runs schema.sql, unless a later version of the program has.
 func (r *Relay) applySchema(ctx context.Context) error {
+	if later, err := store.SchemaLater(ctx, r.db); err != nil || later {
+		return err
+	}
 	conn, err := r.db.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("apply schema: %w", err)

@@ -103,6 +103,7 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 		return nil, err
 	}
 	if why == "" {
+		r.surviveFailover(ctx, conn)
 		return &prepared{state: *state, confirmed: slot.Confirmed}, nil
 	}
 	return r.makeSlot(ctx, conn, slot, state, publication, system.SystemID, why)
@@ -155,11 +156,9 @@ func (r *Relay) makeSlot(
 		}
 	}
 	r.setReason("waiting for transactions that are under way to end, so that the replication slot can be made")
-	made, err := pglogrepl.CreateReplicationSlot(ctx, conn, `"`+name+`"`, "pgoutput", pglogrepl.CreateReplicationSlotOptions{
-		Mode: pglogrepl.LogicalReplication, SnapshotAction: "EXPORT_SNAPSHOT",
-	})
+	made, err := r.createSlot(ctx, conn)
 	if err != nil {
-		return nil, fmt.Errorf("make replication slot %q: %w", name, err)
+		return nil, err
 	}
 	r.setReason("scanning the outbox")
 	scanner, err := r.db.Acquire(ctx)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -71,23 +72,22 @@ func (p *program) show(ctx context.Context, id uuid.UUID, asJSON bool) error {
 		}
 		return newEncoder(p.stdout).Encode(shown{found[0], attempts})
 	}
-	to, err := store.FindSubscriptions(ctx, db, found[0].SubscriptionID.String(), "")
-	if err != nil {
+	subscription := found[0].SubscriptionID.String()
+	name, err := store.SubscriptionName(ctx, db, found[0].SubscriptionID)
+	switch {
+	case errors.Is(err, store.ErrNoSubscription):
+		subscription += " (removed since)"
+	case err != nil:
 		return err
+	case name != nil:
+		subscription += " (" + *name + ")"
 	}
-	p.printDelivery(&found[0], to)
+	p.printDelivery(&found[0], subscription)
 	p.printAttempts(attempts)
 	return nil
 }
 
-func (p *program) printDelivery(d *outbox.Delivery, to []outbox.Subscription) {
-	subscription := d.SubscriptionID.String()
-	switch {
-	case len(to) == 0:
-		subscription += " (removed since)"
-	case to[0].Name != nil:
-		subscription += " (" + *to[0].Name + ")"
-	}
+func (p *program) printDelivery(d *outbox.Delivery, subscription string) {
 	var replayOf string
 	if d.ReplayOf != nil {
 		replayOf = d.ReplayOf.String()

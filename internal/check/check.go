@@ -77,7 +77,7 @@ func Run(ctx context.Context, cfg *config.Config, report func(Item)) {
 	defer func() { _ = c.db.Close(context.WithoutCancel(ctx)) }()
 	for _, look := range []func(context.Context){
 		c.server, c.clock, c.walLevel, c.slots, c.replication, c.schemaObjects, c.home, c.rights, c.publication, c.slot,
-		c.retainedWAL, c.subscriptions,
+		c.failover, c.retainedWAL, c.subscriptions,
 	} {
 		if ctx.Err() != nil {
 			return

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -340,4 +341,29 @@ func script(t *testing.T, url, sql, slot string) {
 		_, err := conn.Exec(context.Background(), statement)
 		require.NoError(t, err)
 	}
+}
+
+// replication runs one command on a replication connection.
+func replication(t *testing.T, url, command string) {
+	t.Helper()
+	conn, err := pgconn.Connect(context.Background(), url+"&replication=database")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(context.Background())) }()
+	_, err = conn.Exec(context.Background(), command).ReadAll()
+	require.NoError(t, err)
+}
+
+// command runs the program to its end and returns what it printed and its exit code.
+func command(t *testing.T, environment []string, arg ...string) (output string, code int) {
+	t.Helper()
+	binary, err := build()
+	require.NoError(t, err)
+	cmd := exec.Command(binary, arg...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), environment...)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		require.NoError(t, err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
 }

@@ -46,6 +46,12 @@ func (*Cluster) Set(context.Context, map[string]string) error { return errSystem
 // Reload returns an error on this system.
 func (*Cluster) Reload(context.Context) error { return errSystem }
 
+// Standby returns an error on this system.
+func (*Cluster) Standby(context.Context, Options) (*Cluster, error) { return nil, errSystem }
+
+// Promote returns an error on this system.
+func (*Cluster) Promote(context.Context) error { return errSystem }
+
 // Resume returns an error on this system.
 func (*Cluster) Resume(context.Context) error { return errSystem }
 

@@ -74,6 +74,7 @@ type Backlog struct {
 	Pending, Retrying int64
 	Oldest            time.Duration // How long the oldest pending delivery has been due.
 	SlotLagBytes      int64
+	SafeWALBytes      *int64 // How much more WAL may be written before the server gives the slot up; nil: no limit.
 }
 
 var (
@@ -88,7 +89,7 @@ var (
 func CountBacklog(ctx context.Context, db DB, slot string) (Backlog, error) {
 	var b Backlog
 	var oldest float64
-	if err := db.QueryRow(ctx, backlogSQL, slot).Scan(&b.Pending, &b.Retrying, &oldest, &b.SlotLagBytes); err != nil {
+	if err := db.QueryRow(ctx, backlogSQL, slot).Scan(&b.Pending, &b.Retrying, &oldest, &b.SlotLagBytes, &b.SafeWALBytes); err != nil {
 		return b, fmt.Errorf("count what waits: %w", err)
 	}
 	b.Oldest = time.Duration(oldest * float64(time.Second))

@@ -20,6 +20,7 @@ var (
 	removeSubscriptionSQL = query("remove_subscription")
 	switchSubscriptionSQL = query("switch_subscription")
 	rotateSecretSQL       = query("rotate_secret")
+	subscriptionNameSQL   = query("subscription_name")
 )
 
 // ErrNoSubscription says that a subscription is not there, or not any more.
@@ -96,6 +97,20 @@ func SwitchSubscription(ctx context.Context, db DB, id uuid.UUID, active bool) (
 func RotateSecret(ctx context.Context, db DB, id uuid.UUID, secret string, overlap time.Duration) (*outbox.Subscription, error) {
 	rows, err := db.Query(ctx, rotateSecretSQL, id, secret, overlap.Microseconds())
 	return oneSubscription(rows, err, "rotate secret")
+}
+
+// SubscriptionName returns the name of a subscription, nil where it has none, or ErrNoSubscription. It reads nothing else,
+// so that a role may ask that sees no secrets.
+func SubscriptionName(ctx context.Context, db DB, id uuid.UUID) (*string, error) {
+	var name *string
+	err := db.QueryRow(ctx, subscriptionNameSQL, id).Scan(&name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrNoSubscription
+	}
+	if err != nil {
+		return nil, fmt.Errorf("look up subscription: %w", err)
+	}
+	return name, nil
 }
 
 func collectSubscriptions(rows pgx.Rows, err error, doing string) ([]outbox.Subscription, error) {
