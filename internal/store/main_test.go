@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +60,23 @@ func values[T any](t testing.TB, db store.DB, query string, args ...any) []T {
 // number is an id that people can read.
 func number(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }
 
+// numberOf is the number of such an id.
+func numberOf(t testing.TB, id uuid.UUID) int {
+	t.Helper()
+	n, err := strconv.Atoi(id.String()[24:])
+	require.NoError(t, err)
+	return n
+}
+
+// begin opens a transaction that ends with the test at the latest.
+func begin(t testing.TB, db *pgxpool.Pool) pgx.Tx {
+	t.Helper()
+	tx, err := db.Begin(t.Context())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = tx.Rollback(context.Background()) })
+	return tx
+}
+
 func ptr[T any](v T) *T { return &v }
 
 // given is a delivery as a test wants it; the rest is filled in.
@@ -106,12 +126,9 @@ func subscribe(t testing.TB, db store.DB, id int, active bool) {
 func statuses(t testing.TB, db store.DB) map[int]string {
 	t.Helper()
 	found := make(map[int]string)
-	for _, line := range values[string](t, db, `SELECT right(id::text, 12) || ' ' || status FROM outbox.deliveries`) {
-		var n int
-		var status string
-		_, err := fmt.Sscan(line, &n, &status)
-		require.NoError(t, err)
-		found[n] = status
+	for _, line := range values[string](t, db, `SELECT id || ' ' || status FROM outbox.deliveries`) {
+		id, status, _ := strings.Cut(line, " ")
+		found[numberOf(t, uuid.MustParse(id))] = status
 	}
 	return found
 }
