@@ -40,23 +40,24 @@ func TestConstraintsAndIndexes(t *testing.T) {
 	require.Equal(t, []string{
 		"attempts_error_class_check", "attempts_pkey",
 		"deliveries_due_check", "deliveries_pkey", "deliveries_status_check",
+		"event_types_pkey", "event_types_type_check",
 		"events_created_at_check", "events_pkey", "events_type_check", "events_user_id_check",
-		"relay_state_pkey",
-		"subscription_changes_pkey",
-		"subscriptions_event_types_check", "subscriptions_headers_check", "subscriptions_name_check",
-		"subscriptions_name_key", "subscriptions_pkey", "subscriptions_previous_secret_check",
-		"subscriptions_secret_check", "subscriptions_times_check", "subscriptions_url_check",
+		"relay_home_pkey", "relay_home_single_check", "relay_state_pkey", "relay_stats_pkey", "relays_pkey",
+		"subscription_changes_pkey", "subscription_stats_pkey",
+		"subscriptions_concurrency_check", "subscriptions_event_types_check", "subscriptions_headers_check", "subscriptions_name_check",
+		"subscriptions_name_key", "subscriptions_pkey", "subscriptions_previous_secret_check", "subscriptions_rate_check",
+		"subscriptions_secret_check", "subscriptions_timeout_check", "subscriptions_times_check", "subscriptions_url_check",
 	}, values[string](t, conn, `
 		SELECT conname::text COLLATE "C" FROM pg_constraint
 		 WHERE connamespace = 'outbox'::regnamespace AND contype <> 'n' -- NOT NULL has a name from PostgreSQL 18 on
 		 ORDER BY 1`))
 	require.Equal(t, []string{
 		"attempts_pkey",
-		"deliveries_due_idx", "deliveries_event_created_at_idx", "deliveries_pkey", "deliveries_unfinished_event_idx",
-		"deliveries_user_idx",
-		"events_created_at_idx", "events_pkey",
-		"relay_state_pkey",
-		"subscription_changes_pkey", "subscription_changes_unread_idx",
+		"deliveries_due_idx", "deliveries_log_idx", "deliveries_not_accepted_idx", "deliveries_pkey", "deliveries_subscription_idx",
+		"deliveries_unfinished_event_idx", "deliveries_user_idx",
+		"event_types_pkey", "events_created_at_idx", "events_pkey",
+		"relay_home_pkey", "relay_state_pkey", "relay_stats_pkey", "relays_pkey",
+		"subscription_changes_pkey", "subscription_changes_unread_idx", "subscription_stats_pkey",
 		"subscriptions_name_key", "subscriptions_pkey",
 	}, values[string](t, conn, `
 		SELECT relname::text COLLATE "C" FROM pg_class

@@ -3,6 +3,7 @@ package outboxrelay_test
 import (
 	"encoding/base64"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 
@@ -54,6 +55,9 @@ func TestBadSubscriptions(t *testing.T) {
 			`{"Host": "example.com"}`, `{"content-length": "0"}`, `{"Content-Type": "text/plain"}`, `{"Connection": "close"}`,
 			`{"Transfer-Encoding": "chunked"}`, `{"user-agent": "a"}`, `{"Idempotency-Key": "a"}`, `{"Expect": "100-continue"}`,
 		},
+		"rate":                       {0.0, 0.0009, -1.0, 100001.0, math.NaN(), math.Inf(1)},
+		"concurrency":                {0, -1, 10001},
+		"timeout":                    {"0", "-1 s", "1 hour 1 us", "1 month"},
 		"created_at":                 {"infinity", "-infinity", "0001-01-01 00:00:00+00 BC", "10000-01-01 00:00:00+00"},
 		"updated_at":                 {"infinity", "-infinity"},
 		"previous_secret_expires_at": {"infinity", "-infinity", "10000-01-01 00:00:00+00"},
@@ -99,6 +103,9 @@ func TestGoodSubscriptions(t *testing.T) {
 			`{}`, `{"Authorization": "Bearer a b"}`, `{"x-key": ""}`, `{"x-key": "a\tb"}`, `{"x-key": "é"}`,
 			"{\n \"!#$%&'*+.^_`|~-9aZ\" : \"\\\"\\u00e9\" }", `{"webhook-idx": "a", "x-host": "b"}`,
 		},
+		"rate":                       {nil, 0.001, 0.5, 100000.0},
+		"concurrency":                {nil, 1, 10000},
+		"timeout":                    {nil, "1 us", "5s", "1 hour"},
 		"created_at":                 {"0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"},
 		"previous_secret_expires_at": {nil, "9999-12-31 23:59:59.999999+00"},
 	} {
@@ -108,6 +115,13 @@ func TestGoodSubscriptions(t *testing.T) {
 			execute(t, conn, `DELETE FROM outbox.subscriptions WHERE id = $1`, id)
 		}
 	}
+}
+
+// typeOf has the types of the columns that tests give as text.
+var typeOf = map[string]string{
+	"name": "text", "url": "text", "secret": "text", "previous_secret": "text", "headers": "json", "created_at": "timestamptz",
+	"updated_at": "timestamptz", "disabled_at": "timestamptz", "previous_secret_expires_at": "timestamptz",
+	"rate": "float", "concurrency": "int", "timeout": "interval",
 }
 
 // insertSubscription makes one that is good but for, perhaps, one column.
@@ -121,8 +135,8 @@ func insertSubscription(t testing.TB, conn *pgx.Conn, column string, value any) 
 		columns = append(columns, name)
 		args = append(args, value)
 		place := fmt.Sprintf("$%d", len(args))
-		if name == "headers" || strings.HasSuffix(name, "_at") {
-			place = fmt.Sprintf("$%d::text::%s", len(args), map[bool]string{true: "json", false: "timestamptz"}[name == "headers"])
+		if _, isText := value.(string); isText || value == nil { // Else pgx would make something of it.
+			place += "::text::" + typeOf[name]
 		}
 		places = append(places, place)
 	}
@@ -202,9 +216,11 @@ func TestBadEvents(t *testing.T) {
 		_, err := conn.Exec(ctx, `INSERT INTO outbox.events (type, payload) VALUES ('a', $1::text::json)`, payload)
 		requireRefused(t, err, "22P02", "", payload)
 	}
+	_, err := conn.Exec(ctx, `INSERT INTO outbox.event_types (type, sample) VALUES ('a b', '{}')`)
+	requireRefused(t, err, "23514", "event_types_type_check")
 	const twice = `INSERT INTO outbox.events (id, type, payload) VALUES ('5f1c1f0e-3d8e-5a55-8a0c-5b1a4c0b7f11', 'a', '{}')`
 	execute(t, conn, twice)
-	_, err := conn.Exec(ctx, twice)
+	_, err = conn.Exec(ctx, twice)
 	requireRefused(t, err, "23505", "events_pkey")
 }
 

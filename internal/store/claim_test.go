@@ -113,6 +113,8 @@ func TestClaimersDoNotOverlap(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, held, 10)
 
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // Who waits for those would wait for ever.
+	defer cancel()
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	owner := make(map[uuid.UUID]uuid.UUID)
@@ -121,7 +123,7 @@ func TestClaimersDoNotOverlap(t *testing.T) {
 		wait.Go(func() {
 			token := uuid.New()
 			for {
-				claimed, err := store.Claim(context.Background(), db, []uuid.UUID{number(0), number(1), number(2)}, []int32{7, 7, 7}, token, time.Hour)
+				claimed, err := store.Claim(ctx, db, []uuid.UUID{number(0), number(1), number(2)}, []int32{7, 7, 7}, token, time.Hour)
 				if err != nil || len(claimed) == 0 {
 					return
 				}

@@ -171,7 +171,7 @@ func TestPlans(t *testing.T) {
 		},
 		"remove old deliveries": {
 			func(db store.DB) error { _, err := store.ExpireDeliveries(ctx, db, 60*24*time.Hour, 1000); return err },
-			[]string{"index deliveries_event_created_at_idx", "index deliveries_pkey", "index events_pkey"},
+			[]string{"index deliveries_log_idx", "index deliveries_pkey", "index events_pkey"},
 		},
 		"replay": {
 			query(`SELECT d.id FROM outbox.deliveries AS d JOIN outbox.events AS e ON e.id = d.event_id

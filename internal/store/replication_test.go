@@ -139,6 +139,46 @@ func TestState(t *testing.T) {
 	require.Equal(t, 1, value[int](t, db, `SELECT count(*) FROM outbox.relay_state`))
 }
 
+// A relay belongs to the database that it was set up for: in a copy it is away, until it adopts that.
+func TestHome(t *testing.T) {
+	t.Parallel()
+
+	ctx := t.Context()
+	db := database(t)
+	home, err := store.FindHome(ctx, db)
+	require.NoError(t, err)
+	require.Nil(t, home.Place)
+	require.False(t, home.Away())
+	require.NotEmpty(t, home.Here.SystemIdentifier)
+	require.Equal(t, value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), home.Here.DatabaseOID)
+
+	for range 2 { // It settles once.
+		require.NoError(t, store.SettleHome(ctx, db))
+		home, err = store.FindHome(ctx, db)
+		require.NoError(t, err)
+		require.Equal(t, home.Here, *home.Place)
+		require.False(t, home.Away())
+	}
+	execute(t, db, `UPDATE outbox.relay_home SET database_oid = 1`)
+	require.NoError(t, store.SettleHome(ctx, db))
+	home, err = store.FindHome(ctx, db)
+	require.NoError(t, err)
+	require.True(t, home.Away())
+	require.NoError(t, store.Adopt(ctx, db))
+	home, err = store.FindHome(ctx, db)
+	require.NoError(t, err)
+	require.False(t, home.Away())
+
+	// Where a slot's state tells of an earlier home, that is the home.
+	scan(t, db, "relay") // Of cluster 7123, it says.
+	execute(t, db, `DELETE FROM outbox.relay_home`)
+	require.NoError(t, store.SettleHome(ctx, db))
+	home, err = store.FindHome(ctx, db)
+	require.NoError(t, err)
+	require.Equal(t, "7123", home.Place.SystemIdentifier)
+	require.True(t, home.Away())
+}
+
 // scan makes a temporary slot and scans the outbox in its snapshot. What after does is committed after that.
 func scan(t testing.TB, db store.DB, name string, after ...func()) int64 {
 	t.Helper()
