@@ -70,7 +70,7 @@ func TestClaimKeepsItsLimitsUnderAnyPlan(t *testing.T) {
 	all := []string{"enable_nestloop", "enable_hashjoin", "enable_mergejoin", "enable_material", "enable_seqscan",
 		"enable_indexscan", "enable_bitmapscan"}
 	for i := range 30 {
-		put(t, db, given{id: i, event: i, subscription: i % 3, due: -time.Minute})
+		put(t, db, given{id: i, event: i, subscription: i % 3, due: -time.Duration(i+1) * time.Minute})
 	}
 	conn, err := db.Acquire(t.Context())
 	require.NoError(t, err)
@@ -89,6 +89,7 @@ func TestClaimKeepsItsLimitsUnderAnyPlan(t *testing.T) {
 		taken := make(map[uuid.UUID]int)
 		for _, c := range claimed {
 			taken[c.SubscriptionID]++
+			require.GreaterOrEqual(t, numberOf(t, c.ID), 18, "the longest due first, plan %b", off)
 		}
 		require.Equal(t, map[uuid.UUID]int{number(0): 4, number(1): 1}, taken, "plan %b", off)
 		require.Equal(t, 5, value[int](t, tx, `SELECT count(*) FROM outbox.deliveries WHERE lease IS NOT NULL`))
