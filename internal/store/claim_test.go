@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -13,16 +14,19 @@ import (
 	"github.com/outboxrelay/relay/internal/store"
 )
 
-// claim takes up to n deliveries of each subscription, and returns their numbers in order.
-func claim(t testing.TB, db store.DB, token uuid.UUID, lease time.Duration, n int32, subscriptions ...int) []int {
-	t.Helper()
-	var ids []uuid.UUID
-	var limits []int32
+// want is up to n deliveries of each subscription.
+func want(n int, lease time.Duration, subscriptions ...int) []store.Wanted {
+	var all []store.Wanted
 	for _, s := range subscriptions {
-		ids = append(ids, number(s))
-		limits = append(limits, n)
+		all = append(all, store.Wanted{SubscriptionID: number(s), Most: n, Lease: lease})
 	}
-	claimed, err := store.Claim(t.Context(), db, ids, limits, token, lease)
+	return all
+}
+
+// claim takes up to n deliveries of each subscription, and returns their numbers in order.
+func claim(t testing.TB, db store.DB, token uuid.UUID, lease time.Duration, n int, subscriptions ...int) []int {
+	t.Helper()
+	claimed, err := store.Claim(t.Context(), db, want(n, lease, subscriptions...), token)
 	require.NoError(t, err)
 	var numbers []int
 	for _, c := range claimed {
@@ -47,7 +51,9 @@ func TestClaim(t *testing.T) {
 		given{id: 7, event: 107, subscription: 3, due: -time.Second})
 	execute(t, db, `UPDATE outbox.deliveries SET attempts = 4 WHERE id = $1`, number(2))
 
-	claimed, err := store.Claim(t.Context(), db, []uuid.UUID{number(1), number(2), number(8)}, []int32{2, 5, 5}, ours, 21*time.Second)
+	claimed, err := store.Claim(t.Context(), db, []store.Wanted{
+		{number(1), 2, 21 * time.Second}, {number(2), 5, 5 * time.Minute}, {number(8), 5, time.Hour},
+	}, ours)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []store.Claimed{
 		{ID: number(2), EventID: number(102), SubscriptionID: number(1), Attempts: 4, PayloadBytes: len(`{"n": 1}`)},
@@ -55,8 +61,10 @@ func TestClaim(t *testing.T) {
 		{ID: number(6), EventID: number(106), SubscriptionID: number(2)},
 	}, claimed, "the longest due first, up to each limit; the event of some is gone")
 	require.Equal(t, []string{"1 pending", "2 retrying", "6 pending"}, values[string](t, db, `
-		SELECT right(id::text, 1) || ' ' || status FROM outbox.deliveries
-		 WHERE lease = $1 AND due_at BETWEEN clock_timestamp() AND clock_timestamp() + interval '21 s' ORDER BY 1`, ours))
+		SELECT right(id::text, 1) || ' ' || status FROM outbox.deliveries AS d
+		  JOIN (VALUES ($2::uuid, interval '21 s'), ($3::uuid, interval '5 min')) AS w(subscription_id, lease) USING (subscription_id)
+		 WHERE d.lease = $1 AND clock_timestamp() - (due_at - w.lease) BETWEEN '0' AND '15 s' ORDER BY 1`, ours, number(1), number(2)),
+		"each under the lease that was asked for")
 	require.Equal(t, []int{3, 7}, claim(t, db, theirs, time.Hour, 10, 1, 2, 3))
 	require.Empty(t, claim(t, db, theirs, time.Hour, 10, 1, 2, 3), "all are in somebody's hands")
 	require.Empty(t, claim(t, db, theirs, time.Hour, 10), "of no subscriptions, nothing")
@@ -84,7 +92,7 @@ func TestClaimKeepsItsLimitsUnderAnyPlan(t *testing.T) {
 				execute(t, tx, `SELECT set_config($1, 'off', true)`, name)
 			}
 		}
-		claimed, err := store.Claim(t.Context(), tx, []uuid.UUID{number(0), number(1), number(2)}, []int32{4, 1, 0}, ours, time.Hour)
+		claimed, err := store.Claim(t.Context(), tx, slices.Concat(want(4, time.Hour, 0), want(1, time.Hour, 1), want(0, time.Hour, 2)), ours)
 		require.NoError(t, err)
 		taken := make(map[uuid.UUID]int)
 		for _, c := range claimed {
@@ -110,7 +118,7 @@ func TestClaimersDoNotOverlap(t *testing.T) {
 
 	// A transaction that is open holds some: the others pass them by.
 	tx := begin(t, db)
-	held, err := store.Claim(t.Context(), tx, []uuid.UUID{number(0)}, []int32{10}, ours, time.Hour)
+	held, err := store.Claim(t.Context(), tx, want(10, time.Hour, 0), ours)
 	require.NoError(t, err)
 	require.Len(t, held, 10)
 
@@ -124,7 +132,7 @@ func TestClaimersDoNotOverlap(t *testing.T) {
 		wait.Go(func() {
 			token := uuid.New()
 			for {
-				claimed, err := store.Claim(ctx, db, []uuid.UUID{number(0), number(1), number(2)}, []int32{7, 7, 7}, token, time.Hour)
+				claimed, err := store.Claim(ctx, db, want(7, time.Hour, 0, 1, 2), token)
 				if err != nil || len(claimed) == 0 {
 					return
 				}
@@ -180,7 +188,9 @@ func TestFetchClaimed(t *testing.T) {
 	}
 	const payload = ` {"b": 1, "b":  2, "\u0000": 1e999} `
 	putEvents(t, db, time.Hour, 101, 102, 103)
-	execute(t, db, `UPDATE outbox.events SET payload = $1::text::json`, payload)
+	execute(t, db, `UPDATE outbox.events SET payload = $1::text::json, traceparent = CASE WHEN id = $2 THEN '00-trace' END`,
+		payload, number(101))
+	execute(t, db, `UPDATE outbox.subscriptions SET timeout = '1.5 s'`)
 	for i, g := range []given{
 		{event: 101, subscription: 1}, {event: 102, subscription: 2}, {event: 103, subscription: 3}, {event: 104, subscription: 1},
 		{event: 101, subscription: 1, lease: theirs}, {event: 101, subscription: 1, status: "accepted"},
@@ -206,7 +216,13 @@ func TestFetchClaimed(t *testing.T) {
 	whole, off, removed, expired := byID[number(1)], byID[number(2)], byID[number(3)], byID[number(4)]
 	require.True(t, whole.HasEvent && whole.HasSubscription)
 	require.Equal(t, payload, string(whole.Payload))
-	require.JSONEq(t, value[string](t, db, `SELECT row_to_json(s)::text FROM outbox.subscriptions AS s WHERE name = 's1'`), *whole.Subscription)
+	require.Equal(t, "00-trace", whole.Traceparent)
+	require.Empty(t, off.Traceparent)
+	// As the journal has it, so that a retry goes by the same as a first attempt.
+	require.JSONEq(t, value[string](t, db, `
+		SELECT subscription::text FROM outbox.subscription_changes WHERE subscription_id = $1 ORDER BY id DESC LIMIT 1`, number(1)),
+		*whole.Subscription)
+	require.Contains(t, *whole.Subscription, `"timeout_us":1500000`)
 	require.False(t, off.HasSubscription)
 	require.False(t, removed.HasSubscription)
 	require.Nil(t, removed.Subscription)
@@ -236,9 +252,13 @@ func TestDueSubscriptions(t *testing.T) {
 	t.Parallel()
 
 	db := database(t)
-	due, err := store.DueSubscriptions(t.Context(), db)
-	require.NoError(t, err)
-	require.Empty(t, due)
+	find := func() []store.Due {
+		due, err := store.DueSubscriptions(t.Context(), db)
+		require.NoError(t, err)
+		slices.SortFunc(due, func(a, b store.Due) int { return bytes.Compare(a.SubscriptionID[:], b.SubscriptionID[:]) })
+		return due
+	}
+	require.Empty(t, find())
 
 	for i := range 50 { // Every other one has something unfinished.
 		g := given{id: 10 * i, event: i, subscription: i, due: time.Duration(i-25) * time.Hour}
@@ -250,12 +270,19 @@ func TestDueSubscriptions(t *testing.T) {
 		done.id, done.status = g.id+2, "rejected"
 		put(t, db, later, g, done)
 	}
-	due, err = store.DueSubscriptions(t.Context(), db)
-	require.NoError(t, err)
+	due := find()
 	require.Len(t, due, 25)
 	for n, d := range due {
 		i := 2*n + 1
 		require.Equal(t, number(i), d.SubscriptionID)
 		require.InDelta(t, time.Duration(i-25)*time.Hour, d.In, float64(30*time.Second), "when the first falls due")
+		require.Equal(t, store.Due{SubscriptionID: d.SubscriptionID, In: d.In}, d, "it has no limits of its own")
 	}
+
+	subscribe(t, db, 3, true)
+	execute(t, db, `UPDATE outbox.subscriptions SET rate = 0.5, concurrency = 7, timeout = '1.5 s'`)
+	due = find()
+	require.Equal(t, store.Due{
+		SubscriptionID: number(3), In: due[1].In, Rate: 0.5, Concurrency: 7, Timeout: 1500 * time.Millisecond,
+	}, due[1])
 }

@@ -106,9 +106,9 @@ func TestPlans(t *testing.T) {
 		execute(t, db, statement)
 	}
 	var subscriptions, some []uuid.UUID
-	var limits []int32
+	var wanted []store.Wanted
 	for n := range 20 {
-		subscriptions, limits = append(subscriptions, number(n)), append(limits, 64)
+		subscriptions, wanted = append(subscriptions, number(n)), append(wanted, want(64, time.Minute, n)...)
 	}
 	for n := range 1000 {
 		some = append(some, number(1000+n))
@@ -136,7 +136,7 @@ func TestPlans(t *testing.T) {
 		},
 		"claim": {
 			func(db store.DB) error {
-				_, err := store.Claim(ctx, db, subscriptions, limits, ours, time.Minute)
+				_, err := store.Claim(ctx, db, wanted, ours)
 				return err
 			},
 			[]string{"index deliveries_due_idx", "index deliveries_pkey", "index events_pkey"},

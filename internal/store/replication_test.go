@@ -62,22 +62,24 @@ func TestPublication(t *testing.T) {
 	right, err := store.FindPublication(ctx, db, name)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"events", "subscription_changes"}, right.Relations)
-	require.Equal(t, store.Publication{OID: right.OID, Inserts: true, Relations: right.Relations}, *right)
+	require.Equal(t, store.Publication{OID: right.OID, Inserts: true, Relations: right.Relations}, *right, "nothing else")
 	require.Equal(t, right.OID, value[int64](t, db, `SELECT oid::bigint FROM pg_publication`))
 
 	// However somebody changed it, the repair mends it, and it stays the same publication.
 	execute(t, db, `CREATE TABLE other (id int PRIMARY KEY)`)
 	for _, change := range []string{
-		`DROP TABLE outbox.events`, `ADD TABLE other`, `SET TABLE other, outbox.deliveries`, `SET (publish = 'update')`,
+		`DROP TABLE outbox.events`, `ADD TABLE other`, `SET TABLE outbox.events WHERE (type <> 'a'), outbox.subscription_changes`,
+		`SET TABLE outbox.events (id, type), outbox.subscription_changes`, `SET TABLE other, outbox.deliveries`, `SET (publish = 'update')`,
 		`SET (publish = 'insert, update, delete, truncate')`,
 	} {
-		execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+change)
-		if !strings.Contains(change, "ADD") {
-			p, err = store.FindPublication(ctx, db, name)
-			require.NoError(t, err)
-			require.NotEqual(t, right, p, change)
+		if filters := strings.Contains(change, "WHERE (") || strings.Contains(change, "(id"); filters && serverVersion(t, db) < 150000 {
+			continue // It has no such thing.
 		}
-		for _, statement := range store.RepairPublicationSQL(name) {
+		execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+change)
+		p, err = store.FindPublication(ctx, db, name)
+		require.NoError(t, err)
+		require.NotEqual(t, right, p, change)
+		for _, statement := range p.RepairSQL(name) {
 			execute(t, db, statement)
 		}
 		p, err = store.FindPublication(ctx, db, name)
@@ -89,8 +91,16 @@ func TestPublication(t *testing.T) {
 	execute(t, db, `CREATE PUBLICATION everything FOR ALL TABLES`)
 	p, err = store.FindPublication(ctx, db, "everything")
 	require.NoError(t, err)
-	require.True(t, p.Inserts && p.Others)
+	require.True(t, p.Inserts && p.Others && p.AllTables && !p.Filtered)
 	require.Subset(t, p.Relations, right.Relations)
+	for _, statement := range p.RepairSQL("everything") {
+		execute(t, db, statement)
+	}
+}
+
+func serverVersion(t testing.TB, db store.DB) int {
+	t.Helper()
+	return value[int](t, db, `SELECT current_setting('server_version_num')::int`)
 }
 
 func TestState(t *testing.T) {
