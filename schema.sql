@@ -28,7 +28,7 @@ CREATE OR REPLACE FUNCTION outbox.uuid7() RETURNS uuid
         overlay(
           uuid_send(gen_random_uuid())
           PLACING substring(pg_catalog.int8send(
-            (extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
+            floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) FROM 3)
           FROM 1 FOR 6),
         52, 1), 53, 1),
       'hex')::uuid
@@ -63,10 +63,31 @@ CREATE OR REPLACE FUNCTION outbox.new_secret() RETURNS text
 COMMENT ON FUNCTION outbox.new_secret() IS
   'A new signing secret: whsec_ and the base64 of 32 random bytes (Standard Webhooks).';
 
+CREATE OR REPLACE FUNCTION outbox.valid_url(url text) RETURNS boolean
+  LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+  AS $$
+  DECLARE
+    ipv6 text := substring(url FROM '^[^:]*://\[([^]]*)\]');
+  BEGIN
+    RETURN url ~* ('^https?://' ||
+             '([^][:cntrl:][:space:]/?#@:%\\^`{|}[]+|\[[0-9a-f:]+((\d{1,3}\.){3}\d{1,3})?\])' ||        -- host
+             '(:(0*([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?)?' ||      -- port
+             '(/([^[:cntrl:][:space:]?#%]|%[0-9a-f]{2})*)?' ||                                          -- path
+             '(\?[^[:cntrl:][:space:]#]*)?' ||                                                          -- query
+             '(#([^[:cntrl:][:space:]%]|%[0-9a-f]{2})*)?$')                                             -- fragment
+       AND (ipv6 IS NULL OR family(ipv6::inet) = 6);
+  EXCEPTION WHEN invalid_text_representation THEN -- not an address
+    RETURN false;
+  END
+  $$;
+COMMENT ON FUNCTION outbox.valid_url(text) IS
+  'Whether this is a URL to deliver to: http or https, with a host, a port that exists, and no user or password.';
+
 CREATE OR REPLACE FUNCTION outbox.valid_event_types(patterns text[]) RETURNS boolean
   LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$
-    SELECT cardinality(patterns) > 0 AND bool_and(
+    -- One dimension alone: in JSON, and so in Go, others are lists of lists.
+    SELECT cardinality(patterns) > 0 AND array_ndims(patterns) = 1 AND bool_and(
              p IS NOT NULL AND p ~ '^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$')
       FROM unnest(patterns) AS p
   $$;
@@ -158,15 +179,17 @@ CREATE TABLE IF NOT EXISTS outbox.subscriptions (
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_name_key UNIQUE (tenant, name),
   CONSTRAINT subscriptions_name_check CHECK (name <> ''),
-  CONSTRAINT subscriptions_url_check CHECK (url ~* '^https?://[^][:cntrl:][:space:]/?#@\\]+([/?#][^[:cntrl:][:space:]]*)?$'
-                                         OR url ~* '^https?://\[[0-9a-f:.]+\](:[0-9]+)?([/?#][^[:cntrl:][:space:]]*)?$'),
+  CONSTRAINT subscriptions_url_check CHECK (outbox.valid_url(url)),
   CONSTRAINT subscriptions_event_types_check CHECK (outbox.valid_event_types(event_types)),
   CONSTRAINT subscriptions_secret_check CHECK (outbox.valid_secret(secret)),
   CONSTRAINT subscriptions_previous_secret_check CHECK (outbox.valid_secret(previous_secret)),
   CONSTRAINT subscriptions_headers_check CHECK (outbox.valid_headers(headers)),
   CONSTRAINT subscriptions_rate_check CHECK (rate BETWEEN 0.001 AND 100000),
   CONSTRAINT subscriptions_concurrency_check CHECK (concurrency BETWEEN 1 AND 10000),
-  CONSTRAINT subscriptions_timeout_check CHECK (timeout > '0' AND timeout <= '1 hour')
+  CONSTRAINT subscriptions_timeout_check CHECK (timeout > '0' AND timeout <= '1 hour'),
+  CONSTRAINT subscriptions_times_check CHECK ( -- What Go and JSON can express; infinity is not.
+    least(created_at, updated_at, previous_secret_expires_at, disabled_at) >= '0001-01-01 00:00:00+00' AND
+    greatest(created_at, updated_at, previous_secret_expires_at, disabled_at) < '10000-01-01 00:00:00+00')
 );
 COMMENT ON TABLE outbox.subscriptions IS
   'Who receives which events. Write it with plain SQL, the relay''s command line, its console or relay.yaml; a change takes effect in commit order with the events.';
@@ -243,6 +266,8 @@ CREATE OR REPLACE FUNCTION outbox.journal_subscription() RETURNS trigger
   END
   $$;
 COMMENT ON FUNCTION outbox.journal_subscription() IS 'Trigger: writes outbox.subscription_changes.';
+-- Whoever could tie it to a table of their own could write any subscription into the journal.
+REVOKE EXECUTE ON FUNCTION outbox.journal_subscription() FROM PUBLIC;
 
 
 -- The catalogue of event types -----------------------------------------------------------------------------------------
