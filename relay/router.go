@@ -220,7 +220,7 @@ func (r *router) change(ctx context.Context, tx *transaction, row changeRow) err
 	r.arrived(row)
 	if row.subscription == nil || !row.subscription.active {
 		r.cancelQueued(row.subscriptionID)
-		r.record.put(entry{kind: entrySweep, id: row.subscriptionID})
+		r.record.put(entry{kind: entrySweep, id: row.subscriptionID, at: row.changedAt})
 	}
 	return nil
 }
