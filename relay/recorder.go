@@ -33,6 +33,11 @@ const (
 	// and others' outcomes go between.
 	sweepBatch = 5000
 
+	// visiblePause and visibleTries are how often a change that was read is looked for in the table: while its commit waits
+	// for a standby, the stream has it already and nobody sees it.
+	visiblePause = 20 * time.Millisecond
+	visibleTries = 100
+
 	// recordTimeout bounds one round trip, so that a dead connection is found out.
 	recordTimeout = 30 * time.Second
 )
@@ -68,6 +73,7 @@ type entry struct {
 	tx     *transaction  // entryChange
 	change int64         // entryChange
 	commit pglogrepl.LSN // entryChange
+	again  bool          // entryChange: may have been read before, and pruned since.
 	id     uuid.UUID     // entrySweep, entryDisable: the subscription.
 	at     time.Time     // entrySweep: when the subscription was changed, on the database's clock.
 	reason string        // entryDisable
@@ -382,20 +388,39 @@ func refused(err error) bool {
 	return false
 }
 
+// flushChanges marks the changes of a batch as read. One without its mark would be missing after a restart.
 func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 	var ids []int64
 	var commits []pglogrepl.LSN
+	expected := 0
 	for _, e := range batch {
 		if e.kind == entryChange {
 			ids = append(ids, e.change)
 			commits = append(commits, e.commit)
+			if !e.again {
+				expected++
+			}
 		}
 	}
 	if ids == nil {
 		return nil
 	}
-	return store.MarkChanges(ctx, r.db, ids, commits)
+	for try := 0; ; try++ {
+		marked, err := store.MarkChanges(ctx, r.db, ids, commits)
+		if err != nil || marked == len(ids) {
+			return err
+		}
+		if try < visibleTries {
+			sleep(ctx, visiblePause)
+		} else if marked < expected {
+			return errInvisible
+		} else {
+			return nil
+		}
+	}
 }
+
+var errInvisible = errors.New("subscription changes were read from the stream and are not visible yet")
 
 // settle tells everyone that a batch stands in the database.
 func (r *recorder) settle(batch []entry) {

@@ -63,7 +63,7 @@ func newRecorderBench() *recorderBench {
 				w.changes = args[0].([]int64)
 			}
 			b.writes = append(b.writes, w)
-			return 1, nil
+			return int64(max(1, len(w.changes))), nil
 		}
 	}
 	return b
@@ -375,4 +375,41 @@ func TestRecorderSaysWhenWhatWasPutBeforeIsWritten(t *testing.T) {
 		require.True(t, recorded(d))
 		require.False(t, b.idle(), "it never is")
 	})
+}
+
+// With a synchronous standby, the stream has a commit before anybody sees it.
+func TestRecorderWaitsUntilAChangeIsVisible(t *testing.T) {
+	for name, tt := range map[string]struct {
+		again, appears, settled bool
+	}{
+		"late":                    {appears: true, settled: true},
+		"read again, late":        {again: true, appears: true, settled: true},
+		"read again, pruned":      {again: true, settled: true},
+		"not visible for minutes": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				b := newRecorderBench()
+				marked := false
+				b.db.exec["mark_changes"] = func([]any) (int64, error) {
+					if tt.appears && time.Since(b.began) > 300*time.Millisecond {
+						marked = true
+						return 1, nil
+					}
+					return 0, nil
+				}
+				tx := &transaction{}
+				tx.add(1)
+				b.put(entry{kind: entryChange, tx: tx, change: 7, commit: 100, again: tt.again})
+				go b.run(ctx)
+				time.Sleep(200 * time.Millisecond)
+				require.EqualValues(t, 1, tx.pending.Load())
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				require.Equal(t, tt.appears, marked)
+				require.Equal(t, tt.settled, tx.pending.Load() == 0)
+				require.Equal(t, !tt.settled, b.failed.Load())
+			})
+		})
+	}
 }

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type router struct {
 	record   *recorder
 	metrics  *metrics
 	pause    func(ctx context.Context, d time.Duration) error // Waits for room, at most d, answering the server meanwhile.
+	giveBack func(*delivery)                                  // Has a claimed delivery released unsent.
 
 	subscriptions *directory
 	matched       []*subscription
@@ -47,14 +49,14 @@ type router struct {
 
 	mu   sync.Mutex
 	off  map[uuid.UUID]map[int64]struct{} // Changes ahead that switch a subscription off.
-	read map[int64]struct{}               // Changes read from this stream.
+	read map[int64]bool                   // Such changes as were read from this stream; true: before the last asking.
 }
 
 func newRouter() *router {
 	return &router{
 		subscriptions: newDirectory(),
 		off:           make(map[uuid.UUID]map[int64]struct{}),
-		read:          make(map[int64]struct{}),
+		read:          make(map[int64]bool),
 	}
 }
 
@@ -215,22 +217,22 @@ func (r *router) change(ctx context.Context, tx *transaction, row changeRow) err
 				"error", row.subscription.fault)
 		}
 	}
-	tx.add(1)
-	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit})
-	r.arrived(row)
 	if row.subscription == nil || !row.subscription.active {
+		r.arrived(row)
 		r.cancelQueued(row.subscriptionID)
 		r.record.put(entry{kind: entrySweep, id: row.subscriptionID, at: row.changedAt})
 	}
+	tx.add(1) // Marked as read after the sweep: a crash between the two brings it again.
+	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit, again: tx.commit < r.until})
 	return nil
 }
 
-// cancelQueued records what waits in a lane as cancelled.
+// cancelQueued records what the stream brought to a lane and waits there as cancelled. What was claimed is given back: the
+// change may be of long ago, read a second time, and the claimer goes by how the subscription is now.
 func (r *router) cancelQueued(id uuid.UUID) {
 	for _, d := range r.dispatch.clear(id) {
 		if d.claimed {
-			// Its row is there, under our lease: the same record ends it.
-			r.record.put(entry{kind: entryCancel, d: d})
+			r.giveBack(d)
 			r.dispatch.releaseN(d.event, 1)
 			continue
 		}
@@ -238,12 +240,24 @@ func (r *router) cancelQueued(id uuid.UUID) {
 	}
 }
 
-// ahead notes changes still to come that switch subscriptions off: what has not been sent is not sent any more.
+// asking notes that the journal is about to be asked for changes ahead.
+func (r *router) asking() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.read {
+		r.read[id] = true
+	}
+}
+
+// ahead notes changes still to come that switch subscriptions off: what has not been sent is not sent any more. An answer
+// may name changes that were read since it was asked for, or that are not marked yet; those that were read before and are
+// not named are marked, and no later answer names them.
 func (r *router) ahead(changes []store.Change) {
 	r.mu.Lock()
 	var gone []uuid.UUID
 	for _, c := range changes {
 		if _, ok := r.read[c.ID]; ok {
+			r.read[c.ID] = false
 			continue
 		}
 		if r.off[c.SubscriptionID] == nil {
@@ -252,6 +266,7 @@ func (r *router) ahead(changes []store.Change) {
 		}
 		r.off[c.SubscriptionID][c.ID] = struct{}{}
 	}
+	maps.DeleteFunc(r.read, func(_ int64, unnamed bool) bool { return unnamed })
 	r.mu.Unlock()
 	for _, id := range gone {
 		r.cancelQueued(id)
@@ -265,11 +280,11 @@ func (r *router) goingAway(id uuid.UUID) bool {
 	return len(r.off) > 0 && len(r.off[id]) > 0
 }
 
-// arrived notes that a change was read from the stream.
+// arrived notes that a change that switches a subscription off was read from the stream.
 func (r *router) arrived(row changeRow) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.read[row.id] = struct{}{}
+	r.read[row.id] = false
 	if ahead := r.off[row.subscriptionID]; ahead != nil {
 		delete(ahead, row.id)
 		if len(ahead) == 0 {

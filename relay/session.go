@@ -69,7 +69,11 @@ func (r *Relay) awaitOwned(ctx context.Context) {
 	for _, d := range r.dispatch.dropQueues(false) {
 		r.claimer.giveBack(d)
 	}
-	for ctx.Err() == nil && (!r.dispatch.owned() || !r.recorder.idle()) {
+	for ctx.Err() == nil && !r.dispatch.owned() {
+		sleep(ctx, 10*time.Millisecond)
+	}
+	// Not until the recorder is idle: claims go on meanwhile, and those of a large backlog would keep this relay from leading.
+	for mark := r.recorder.mark(); ctx.Err() == nil && !r.recorder.passed(mark); {
 		sleep(ctx, 10*time.Millisecond)
 	}
 	r.tracker.reset(0)
@@ -223,6 +227,7 @@ func (r *Relay) lookAhead(ctx context.Context, route *router) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		route.asking()
 		changes, err := store.ChangesUnread(ctx, r.db)
 		if err != nil {
 			return err
@@ -262,7 +267,7 @@ func (r *Relay) withoutPublication(ctx context.Context, err error) error {
 func (r *Relay) newRouter(ctx context.Context, at pglogrepl.LSN) (*router, error) {
 	route := newRouter()
 	route.db, route.log, route.metrics = r.db, r.log, r.metrics
-	route.envelope, route.dispatch, route.record = r.body, r.dispatch, r.recorder
+	route.envelope, route.dispatch, route.record, route.giveBack = r.body, r.dispatch, r.recorder, r.claimer.giveBack
 	rows, err := store.SubscriptionsAt(ctx, r.db, at)
 	if err != nil {
 		return nil, err
