@@ -164,9 +164,9 @@ func testMetrics() *metrics {
 
 func testLog() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-// testDelivery is one of a stream, with a body of so many bytes.
+// testDelivery is one of a stream, with a body that counts as so many bytes.
 func testDelivery(sub *subscription, bodyBytes int) *delivery {
-	e := &event{id: uuid.New(), body: make([]byte, bodyBytes), size: int64(bodyBytes) + eventOverheadBytes}
+	e := &event{id: uuid.New(), size: int64(bodyBytes) + eventOverheadBytes}
 	return &delivery{id: deliveryID(e.id, sub.id), event: e, sub: sub}
 }
 
@@ -232,6 +232,19 @@ func (b *bench) send(_ *Client, d *delivery) {
 	}
 }
 
+// lasts says how long attempts of a subscription last from now on; less than 0: until hung is closed.
+func (b *bench) lasts(s *subscription, d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.takes[s.id] = d
+}
+
+func (b *bench) failing(s *subscription, fails bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fails[s.id] = fails
+}
+
 func (b *bench) note(d *delivery) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -250,7 +263,7 @@ func (b *bench) give(sub *subscription, bodyBytes int) (*delivery, verdict) {
 	b.hold(d.event, 1)
 	v := b.offer(d)
 	if v != taken {
-		b.releaseN(d.event, 1)
+		b.release(d)
 	}
 	return d, v
 }
@@ -263,6 +276,20 @@ func (b *bench) count(of func(*bench) int) int {
 
 func (b *bench) flying(sub *subscription) int {
 	return b.count(func(b *bench) int { return b.now[sub.id] })
+}
+
+// pass lets time go by. What a test has read before is read before whatever happens then.
+func (b *bench) pass(d time.Duration) {
+	barrier(&b.mu, &b.dispatcher.mu)
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func barrier(all ...*sync.Mutex) {
+	for _, mu := range all {
+		mu.Lock()
+		mu.Unlock() //nolint:staticcheck // It is the order that counts.
+	}
 }
 
 // requireEmpty says that all accounts are at zero once nothing is in hand.
@@ -304,3 +331,6 @@ func sorted(ids []uuid.UUID) []uuid.UUID {
 }
 
 func lsn(n int) pglogrepl.LSN { return pglogrepl.LSN(n) }
+
+// bubbleTB keeps rapid from asking a test in a bubble for its deadline.
+type bubbleTB struct{ *testing.T }

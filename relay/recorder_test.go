@@ -69,6 +69,12 @@ func newRecorderBench() *recorderBench {
 	return b
 }
 
+func (b *recorderBench) pass(d time.Duration) {
+	barrier(&b.mu, &b.db.mu)
+	time.Sleep(d)
+	synctest.Wait()
+}
+
 func (b *recorderBench) putAccepted(sub *subscription) *delivery {
 	d := testDelivery(sub, 1)
 	d.tx = &transaction{}
@@ -86,18 +92,17 @@ func TestRecorderGathersForTenMilliseconds(t *testing.T) {
 		b := newRecorderBench()
 		go b.run(ctx)
 		sub := testSubscription("default", true, "*")
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		b.began = time.Now()
 		first := b.putAccepted(sub)
-		time.Sleep(2 * b.takes)
+		b.pass(2 * b.takes)
 		require.True(t, recorded(first), "the first is written at once")
 		var later []*delivery
 		for range 5 {
 			later = append(later, b.putAccepted(sub))
-			time.Sleep(time.Millisecond)
+			b.pass(time.Millisecond)
 		}
-		time.Sleep(20 * time.Millisecond)
-		synctest.Wait()
+		b.pass(20 * time.Millisecond)
 		require.Len(t, b.writes, 2, "those that came within ten milliseconds go together")
 		require.Len(t, b.writes[1].ids, 5)
 		require.InDelta(t, recordEvery, b.writes[1].at, float64(2*b.takes))
@@ -113,7 +118,7 @@ func TestRecorderGathersForTenMilliseconds(t *testing.T) {
 		}
 		b.put(full...)
 		at := time.Since(b.began)
-		time.Sleep(2 * b.takes)
+		b.pass(2 * b.takes)
 		require.Len(t, b.writes, 3)
 		require.Equal(t, recordBatch, len(b.writes[2].ids)) //nolint:testifylint // Len would print them all.
 		require.Equal(t, at+b.takes, b.writes[2].at, "a full batch waits for nothing")
@@ -132,8 +137,7 @@ func TestRecorderKeepsOrder(t *testing.T) {
 		after := b.putAccepted(sub)
 		b.put(entry{kind: entryDisable, id: sub.id, reason: "answered 410 Gone"})
 		go b.run(ctx)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		b.pass(time.Second)
 		var order []string
 		for _, w := range b.writes {
 			order = append(order, w.statement)
@@ -157,8 +161,7 @@ func TestRecorderWritesOneRowADelivery(t *testing.T) {
 		answered(d)
 		b.put(entry{kind: entryOutcome, d: d})
 		go b.run(ctx)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		b.pass(time.Second)
 		require.Len(t, b.writes, 1)
 		require.Equal(t, []string{string(outbox.StatusAccepted)}, b.writes[0].statuses, "the last entry tells it all")
 		require.Zero(t, d.tx.pending.Load(), "settled once")
@@ -178,17 +181,16 @@ func TestRecorderTriesUntilTheDatabaseTakesIt(t *testing.T) {
 		go b.run(ctx)
 		sub := testSubscription("default", true, "*")
 		first := b.putAccepted(sub)
-		time.Sleep(10 * time.Second)
+		b.pass(10 * time.Second)
 		second := b.putAccepted(sub)
-		synctest.Wait()
+		b.pass(0)
 		require.False(t, recorded(first))
 		require.True(t, b.failed.Load())
 		tries := b.db.ran("record")
 		require.EqualValues(t, tries, b.alarms.Load(), "each failure is told once")
 		require.InDelta(t, 10, tries, 5, "with pauses of up to two seconds")
 		down = false
-		time.Sleep(3 * time.Second)
-		synctest.Wait()
+		b.pass(3 * time.Second)
 		require.True(t, recorded(first))
 		require.True(t, recorded(second))
 		require.False(t, b.failed.Load())
@@ -217,8 +219,7 @@ func TestRecorderLeavesOutWhatIsRefused(t *testing.T) {
 			return nil
 		}
 		go b.run(ctx)
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		b.pass(10 * time.Second)
 		var ids []uuid.UUID
 		for _, w := range b.writes {
 			ids = append(ids, w.ids...)
@@ -249,8 +250,7 @@ func TestRecorderPassesOverASubscriptionThatCannotBeSwitchedOff(t *testing.T) {
 		b.put(entry{kind: entryDisable, id: sub.id, reason: "answered 410 Gone"})
 		d := b.putAccepted(sub)
 		go b.run(ctx)
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		b.pass(10 * time.Second)
 		require.True(t, recorded(d))
 		require.False(t, b.failed.Load())
 		require.True(t, b.idle())
@@ -273,8 +273,7 @@ func TestRecorderSweepsInBatches(t *testing.T) {
 		b.put(entry{kind: entrySweep, id: sub.id, at: time.Now()})
 		d := b.putAccepted(sub)
 		go b.run(ctx)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		b.pass(time.Second)
 		require.Zero(t, left)
 		require.Equal(t, 4, b.db.ran("cancel_subscription"))
 		require.Equal(t, "record", b.writes[1].statement, "right after the first batch")
@@ -307,12 +306,11 @@ func TestRecorderHoldsWorkersUpAndLetsThemGo(t *testing.T) {
 				through.Add(1)
 			}()
 		}
-		synctest.Wait()
+		b.pass(0)
 		require.True(t, b.backlogged())
 		require.Less(t, int(through.Load()), 2*recordBacklog+2)
 		down.Store(false)
-		time.Sleep(10 * time.Second)
-		synctest.Wait()
+		b.pass(10 * time.Second)
 		require.EqualValues(t, workers, through.Load())
 		require.False(t, b.backlogged())
 		require.True(t, b.idle())
@@ -337,15 +335,15 @@ func TestRecorderAbandonsWhatItCannotWrite(t *testing.T) {
 		for range 2 * recordBacklog {
 			go worker()
 		}
-		synctest.Wait()
+		b.pass(0)
 		require.Less(t, int(through.Load()), 2*recordBacklog)
 		end()
-		time.Sleep(time.Second)
+		b.pass(time.Second)
 		require.EqualValues(t, 2*recordBacklog, through.Load(), "nobody waits for a recorder that has ended")
 		for range 2 * recordBacklog { // Requests that end later still.
 			go worker()
 		}
-		synctest.Wait()
+		b.pass(0)
 		require.EqualValues(t, 4*recordBacklog, through.Load())
 	})
 }
@@ -363,8 +361,7 @@ func TestRecorderSaysWhenWhatWasPutBeforeIsWritten(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		}()
-		time.Sleep(time.Second)
-		synctest.Wait()
+		b.pass(time.Second)
 		d := b.putAccepted(sub)
 		mark := b.mark()
 		require.False(t, b.passed(mark))
@@ -402,10 +399,9 @@ func TestRecorderWaitsUntilAChangeIsVisible(t *testing.T) {
 				tx.add(1)
 				b.put(entry{kind: entryChange, tx: tx, change: 7, commit: 100, again: tt.again})
 				go b.run(ctx)
-				time.Sleep(200 * time.Millisecond)
+				b.pass(200 * time.Millisecond)
 				require.EqualValues(t, 1, tx.pending.Load())
-				time.Sleep(time.Minute)
-				synctest.Wait()
+				b.pass(time.Minute)
 				require.Equal(t, tt.appears, marked)
 				require.Equal(t, tt.settled, tx.pending.Load() == 0)
 				require.Equal(t, !tt.settled, b.failed.Load())

@@ -127,7 +127,7 @@ func (r *router) lookUp(ctx context.Context) error {
 		d := r.lookups[0]
 		if _, ok := found[d.id]; ok {
 			d.tx.settle()
-			r.dispatch.releaseN(d.event, 1)
+			r.dispatch.release(d)
 		} else if err := r.forward(ctx, d); err != nil {
 			return err
 		}
@@ -141,7 +141,7 @@ func (r *router) lookUp(ctx context.Context) error {
 // drop lets go of what was gathered: the stream has ended, and brings it again.
 func (r *router) drop() {
 	for _, d := range r.lookups {
-		r.dispatch.releaseN(d.event, 1)
+		r.dispatch.release(d)
 	}
 	r.lookups, r.lookupSize = nil, 0
 }
@@ -192,7 +192,7 @@ func (r *router) mayWait() time.Duration {
 // writeDown has an unsent delivery recorded instead of sending it.
 func (r *router) writeDown(d *delivery, kind entryKind) {
 	r.record.put(entry{kind: kind, d: d})
-	r.dispatch.releaseN(d.event, 1)
+	r.dispatch.release(d)
 }
 
 // failUnsendable records that the subscription itself keeps the delivery from being sent.
@@ -233,7 +233,7 @@ func (r *router) cancelQueued(id uuid.UUID) {
 	for _, d := range r.dispatch.clear(id) {
 		if d.claimed {
 			r.giveBack(d)
-			r.dispatch.releaseN(d.event, 1)
+			r.dispatch.release(d)
 			continue
 		}
 		r.writeDown(d, entryCancel)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/uuid"
@@ -98,8 +97,7 @@ func TestRouterLooksUpWhatMayHaveBeenHandled(t *testing.T) {
 		require.EqualValues(t, lookupDeliveries-3, old.pending.Load(), "what stands there is settled")
 		b.commit(t, ctx, 500, "a", 1)
 		require.Len(t, b.asked, 1, "what is new is not looked up")
-		time.Sleep(time.Minute)
-		synctest.Wait()
+		b.bench.pass(time.Minute)
 		require.Equal(t, lookupDeliveries-2+1, b.bench.count(func(b *bench) int { return len(b.done) }))
 		_ = s
 		b.bench.requireEmpty(t)
@@ -134,8 +132,8 @@ func TestRouterHasPatienceOnlyWhileOthersAreBusy(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newRouterBench(1000, 2)
 		slow, idle := b.subscribe("slow"), b.subscribe("idle")
-		b.bench.takes[slow.id] = 400 * time.Millisecond // Slow, yet moving: never stale.
-		b.bench.takes[idle.id] = time.Millisecond
+		b.bench.lasts(slow, 400*time.Millisecond) // Slow, yet moving: never stale.
+		b.bench.lasts(idle, time.Millisecond)
 		b.commit(t, ctx, 1, "slow", laneQueueLength+2)
 		require.Zero(t, b.pauses)
 		began := time.Now()
@@ -155,15 +153,14 @@ func TestRouterWritesDownWhatHangs(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newRouterBench(1000, 2)
 		hanging := b.subscribe("hanging")
-		b.bench.takes[hanging.id] = -1
+		b.bench.lasts(hanging, -1)
 		b.commit(t, ctx, 1, "hanging", 2)
-		time.Sleep(staleAfter + time.Millisecond)
+		b.bench.pass(staleAfter + time.Millisecond)
 		tx := b.commit(t, ctx, 2, "hanging", 20)
 		require.Len(t, b.entries(entryUnsent), 20, "at once")
 		require.EqualValues(t, 20, tx.pending.Load(), "settled once recorded")
 		close(b.bench.hung)
-		time.Sleep(time.Second)
-		synctest.Wait()
+		b.bench.pass(time.Second)
 		b.bench.requireEmpty(t)
 	})
 }
@@ -172,7 +169,7 @@ func TestRouterWaitsForRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newRouterBench(1000, 1000)
 		s := b.subscribe("*")
-		b.bench.takes[s.id] = 300 * time.Millisecond
+		b.bench.lasts(s, 300*time.Millisecond)
 		send := func(ctx context.Context) error {
 			return b.event(ctx, &transaction{commit: 1}, eventRow{id: uuid.New(), typ: "a", tenant: "default", payload: make([]byte, streamBytes/2)})
 		}
@@ -184,7 +181,7 @@ func TestRouterWaitsForRoom(t *testing.T) {
 		require.NoError(t, send(ctx))
 		require.Equal(t, b.bench.takes[s.id], time.Since(began), "until one is done, and no longer")
 
-		time.Sleep(time.Second)
+		b.bench.pass(time.Second)
 		for range recordBacklog + 1 {
 			b.record.put(entry{kind: entryDisable})
 		}
@@ -249,7 +246,7 @@ func TestRouterCancelsWhatWaitsForASubscriptionSwitchedOff(t *testing.T) {
 			inBubble(t, func(t *testing.T, ctx context.Context) {
 				b := newRouterBench(10, 1)
 				s := b.subscribe("*")
-				b.bench.takes[s.id] = -1
+				b.bench.lasts(s, -1)
 				tx := b.commit(t, ctx, 1, "a", 4)
 				claimed := testDelivery(s, 1)
 				claimed.claimed, claimed.spilled = true, true
@@ -264,8 +261,7 @@ func TestRouterCancelsWhatWaitsForASubscriptionSwitchedOff(t *testing.T) {
 				require.Equal(t, []*delivery{claimed}, b.back,
 					"the change may be of long ago: the claimer goes by how the subscription is now")
 				close(b.bench.hung)
-				time.Sleep(time.Second)
-				synctest.Wait()
+				b.bench.pass(time.Second)
 				b.bench.requireEmpty(t)
 			})
 		})
