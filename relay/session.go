@@ -120,9 +120,12 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	}
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
-		conn: conn, log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
+		conn: conn, hurry: make(chan struct{}, 1), log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
 		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
 		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
+	}
+	t.status = func(ctx context.Context, s pglogrepl.StandbyStatusUpdate) error {
+		return pglogrepl.SendStandbyStatusUpdate(ctx, conn, s)
 	}
 	t.persisted.Store(uint64(ready.confirmed))
 	r.persisted.Store(uint64(ready.confirmed))
@@ -188,12 +191,16 @@ func (r *Relay) endStream(t *tailer) error {
 func (r *Relay) checkpoints(ctx context.Context, t *tailer) error {
 	last, lastWrite := uint64(0), time.Now()
 	for {
-		sleep(ctx, statusEvery/2)
-		if ctx.Err() != nil {
+		asked := false
+		select {
+		case <-ctx.Done():
 			return nil
+		case <-t.hurry:
+			asked = true
+		case <-time.After(statusEvery / 2):
 		}
 		busy := r.metrics.captured.Load() // Events came: not only other tables' WAL.
-		if busy == last && time.Since(lastWrite) < idleCheckpoint {
+		if !asked && busy == last && time.Since(lastWrite) < idleCheckpoint {
 			continue
 		}
 		last, lastWrite = busy, time.Now()
