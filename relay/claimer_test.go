@@ -48,7 +48,7 @@ func newClaimerBench(limit, laneLimit int) *claimerBench {
 	b.claimer = &claimer{
 		db: b.db, log: testLog(), dispatch: b.bench.dispatcher, metrics: testMetrics(), timeout: 15 * time.Second,
 		record:   newRecorder(b.db, testLog(), testMetrics(), 15*time.Second),
-		envelope: func(e eventRow) []byte { return e.payload }, wake: make(chan struct{}, 1),
+		envelope: func(e eventRow) []byte { return e.payload }, wake: make(chan struct{}, 1), leading: func() bool { return true },
 	}
 	b.bench.kick = b.wakeUp
 	attempt, record := b.bench.attempt, b.bench.record
@@ -109,7 +109,7 @@ func (b *claimerBench) due([]any) (rows [][]any) {
 		}
 	}
 	for _, id := range sorted(subs) {
-		rows = append(rows, []any{id, time.Until(first[id]).Microseconds()})
+		rows = append(rows, []any{id, time.Until(first[id]).Microseconds(), 0.0, 0, int64(0)})
 	}
 	return rows
 }
@@ -120,7 +120,7 @@ func (b *claimerBench) claimRows(args []any) (rows [][]any) {
 		for _, r := range b.rows {
 			if r.sub == sub && left > 0 && !r.due.After(time.Now()) {
 				left--
-				r.lease, r.due = args[2].(uuid.UUID), time.Now().Add(time.Duration(args[3].(int64))*time.Microsecond)
+				r.lease, r.due = args[2].(uuid.UUID), time.Now().Add(time.Duration(args[3].([]int64)[i])*time.Microsecond)
 				rows = append(rows, []any{r.id, r.id, r.sub, 0, r.payload})
 			}
 		}
@@ -136,7 +136,7 @@ func (b *claimerBench) fetchRows(args []any) (rows [][]any) {
 		}
 		text := fmt.Sprintf(`{"id":%q,"tenant":"default","url":"https://x.example/","event_types":["*"],"headers":{},"active":true,
 			"secret":"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`, r.sub)
-		rows = append(rows, []any{id, r.made, "a", "default", nil, "https://x.example/", b.events, make([]byte, r.payload), !b.gone[r.sub], &text})
+		rows = append(rows, []any{id, r.made, "a", "default", nil, "https://x.example/", b.events, make([]byte, r.payload), "", !b.gone[r.sub], &text})
 	}
 	return rows
 }
@@ -326,16 +326,18 @@ func TestClaimerGivesBackAtAStop(t *testing.T) {
 func TestALeaseTooShortIsGivenBack(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newClaimerBench(10, 10)
-		sender := NewSender(SenderOptions{Timeout: 15 * time.Second})
-		r := &Relay{dispatch: b.dispatch, claimer: b.claimer, sender: sender, work: ctx, metrics: testMetrics()}
-		r.cfg = config.Default()
+		cfg := config.Default()
+		cfg.Database.URL = "postgres://"
+		r, err := New(cfg, Options{})
+		require.NoError(t, err)
+		r.claimer, r.work = b.claimer, ctx
 		for left, begun := range map[time.Duration]bool{
 			15*time.Second + recordSlack:                    true,
 			15*time.Second + recordSlack - time.Millisecond: false,
 		} {
 			d := testDelivery(&subscription{id: uuid.New(), target: nil}, 1)
 			d.claimed, d.lease = true, lease{token: uuid.New(), until: time.Now().Add(left)}
-			r.attempt(sender.NewClient(), d)
+			r.attempt(r.sender.NewClient(), d)
 			require.Equal(t, !begun, d.outcome.Aborted)
 			if !begun {
 				r.recordAttempt(d)
