@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +33,10 @@ const (
 	// record after. What a killed relay had in hand is taken up within the timeout, this, and claimEvery.
 	leaseSlack = 6 * time.Second
 
+	// freshEvent is how long an event that is not there counts as one that cannot be seen yet: the stream brings what is
+	// committed while its commit may still wait for a standby.
+	freshEvent = 10 * time.Minute
+
 	// recordSlack is the part of leaseSlack that is kept for recording: no request begins with less.
 	recordSlack = 2 * time.Second
 )
@@ -48,6 +54,7 @@ type claimer struct {
 	envelope func(eventRow) []byte
 
 	wake chan struct{}
+	last uuid.UUID // The subscription at which the last claim was full: the next one begins behind it.
 
 	mu       sync.Mutex
 	returned []*delivery // To be given back.
@@ -92,6 +99,7 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 	if c.record.backlogged() {
 		return 50 * time.Millisecond, nil
 	}
+	c.dispatch.forgetBacklogs()
 	all, err := store.DueSubscriptions(ctx, c.db)
 	if err != nil {
 		return 0, err
@@ -129,13 +137,19 @@ func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err er
 	left := claimMost
 	held := claim{token: uuid.New(), until: make(map[uuid.UUID]time.Time)}
 	now := time.Now()
-	for _, d := range due {
+	for _, d := range c.inTurn(due) {
+		if left == 0 {
+			more = true
+			break
+		}
 		n := min(c.dispatch.roomFor(d.SubscriptionID, limits{d.Rate, d.Concurrency, d.Timeout}), left)
 		if n == 0 {
-			c.dispatch.setBacklog(d.SubscriptionID, true) // Its lane wakes us once it has room.
+			c.dispatch.setBacklog(d.SubscriptionID) // Its lane wakes us once it has room.
 			continue
 		}
-		left -= n
+		if left -= n; left == 0 {
+			c.last = d.SubscriptionID
+		}
 		lasts := cmp.Or(d.Timeout, c.timeout) + leaseSlack
 		wanted = append(wanted, store.Wanted{SubscriptionID: d.SubscriptionID, Most: n, Lease: lasts})
 		held.until[d.SubscriptionID] = now.Add(lasts)
@@ -152,11 +166,24 @@ func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err er
 		taken[cl.SubscriptionID]++
 	}
 	for _, w := range wanted {
-		full := taken[w.SubscriptionID] == w.Most
-		c.dispatch.setBacklog(w.SubscriptionID, full)
-		more = more || full
+		if taken[w.SubscriptionID] == w.Most {
+			c.dispatch.setBacklog(w.SubscriptionID)
+			more = true
+		}
 	}
 	return more, c.begin(ctx, claimed, held)
+}
+
+// inTurn returns the subscriptions in the order of their ids, from behind the one at which the last claim was full: else
+// some would be served alone for as long as they have something due.
+func (c *claimer) inTurn(due []store.Due) []store.Due {
+	order := func(d store.Due, id uuid.UUID) int { return bytes.Compare(d.SubscriptionID[:], id[:]) }
+	slices.SortFunc(due, func(a, b store.Due) int { return order(a, b.SubscriptionID) })
+	behind, found := slices.BinarySearchFunc(due, c.last, order)
+	if found {
+		behind++
+	}
+	return slices.Concat(due[behind:], due[:behind])
 }
 
 // claim is what one claim took up: the token of all, and until when the deliveries of each subscription are ours.
@@ -165,7 +192,7 @@ type claim struct {
 	until map[uuid.UUID]time.Time
 }
 
-// begin fetches what was claimed, some at a time, and puts it on its way.
+// begin fetches what was claimed, some at a time, and puts it on its way. Where that fails, the rest is given back.
 func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim) error {
 	known := make(map[string]*subscription) // By the row's text: many deliveries, few subscriptions.
 	for len(claimed) > 0 {
@@ -175,7 +202,10 @@ func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim
 			n++
 		}
 		if err := c.fetch(ctx, claimed[:n], held, known); err != nil {
-			return err // The lease runs out, and they are taken up again.
+			for _, cl := range claimed {
+				c.giveBack(&delivery{id: cl.ID, lease: lease{token: held.token}})
+			}
+			return err
 		}
 		claimed = claimed[n:]
 	}
@@ -228,6 +258,8 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 	case sub.fault != nil:
 		c.fail(d, sub.fault.Error())
 		return
+	case !e.HasEvent && time.Since(e.EventCreatedAt) < freshEvent:
+		return // It is claimed again when the lease has run out.
 	case !e.HasEvent || e.Payload == nil:
 		c.fail(d, "its event was removed from outbox.events before it was delivered")
 		return
@@ -267,6 +299,9 @@ func (c *claimer) release(ctx context.Context) error {
 	}
 	for token, ids := range byToken {
 		if err := store.Release(ctx, c.db, ids, token); err != nil {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.returned = append(c.returned, returned...) // A second time does no harm.
 			return err
 		}
 	}

@@ -24,8 +24,12 @@ type event struct {
 	slow    bool // Counts as held by slow requests.
 }
 
-// eventOverheadBytes is what an event and its deliveries take beside the body, roughly: structs, strings, queue slots.
-const eventOverheadBytes = 512
+// eventOverheadBytes is what an event takes beside the body, roughly: struct and strings. deliveryBytes is what each of
+// its deliveries does: struct and queue slot. An event may go to thousands of subscriptions.
+const (
+	eventOverheadBytes = 256
+	deliveryBytes      = 384
+)
 
 // delivery is an event on its way to one subscription.
 type delivery struct {
@@ -42,6 +46,7 @@ type delivery struct {
 	started      time.Time // When its request began; zero while it waits.
 	counted      bool      // Counts against the limit of all requests in flight.
 	spilled      bool      // Written down as pending, so the database owns it.
+	slow         bool      // Counts as held by slow requests.
 	older, newer *delivery // In the lane's list of requests in flight.
 
 	// Set by the worker before the delivery goes to the recorder.

@@ -46,11 +46,13 @@ type dispatcher struct {
 	waiting []*lane // Lanes with a queue that wait for the limit of all, first come first served.
 	queues  int     // Lanes with something in their queue.
 	counted int
-	held    int64 // Bytes of bodies, without slow.
-	slow    int64 // Bytes of bodies in slow requests.
+	held    int64 // Bytes of bodies and deliveries, without slow.
+	slow    int64 // Bytes of bodies in slow requests, and of those requests.
 	stopped bool
 	begging bool // The tailer waits for room.
 	unowned int  // Deliveries of the stream that are in a lane and not written down.
+
+	backlogs []*lane // Lanes for which the database holds deliveries.
 }
 
 // lane returns the lane of a subscription, made on first use.
@@ -78,44 +80,60 @@ func (p *dispatcher) limited(id uuid.UUID, now limits) *lane {
 	return l
 }
 
-// hold counts a body that n deliveries need.
+// hold counts n deliveries and the body that they need.
 func (p *dispatcher) hold(e *event, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e.holders += n
-	p.held += e.size
+	p.held += e.size + int64(n)*deliveryBytes
 }
 
-// releaseN notes that n deliveries need the body no longer.
+// releaseN notes that n deliveries, which never came to a lane, are no more.
 func (p *dispatcher) releaseN(e *event, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for range n {
-		p.releaseLocked(e)
+		p.releaseLocked(&delivery{event: e})
 	}
 }
 
-func (p *dispatcher) releaseLocked(e *event) {
-	if e.holders--; e.holders > 0 {
-		return
-	}
-	e.body = nil
-	if e.slow {
-		p.slow -= e.size
-	} else {
-		p.held -= e.size
+// release notes that a delivery needs its body no longer.
+func (p *dispatcher) release(d *delivery) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.releaseLocked(d)
+}
+
+func (p *dispatcher) releaseLocked(d *delivery) {
+	p.freed(d.slow, deliveryBytes)
+	e := d.event
+	if e.holders--; e.holders == 0 {
+		e.body = nil
+		p.freed(e.slow, e.size)
 	}
 	p.signal()
 }
 
-// slowDown counts an event's body as held by slow requests.
-func (p *dispatcher) slowDown(e *event) {
-	if !e.slow {
-		e.slow = true
-		p.held -= e.size
-		p.slow += e.size
-		p.signal()
+func (p *dispatcher) freed(slow bool, size int64) {
+	if slow {
+		p.slow -= size
+	} else {
+		p.held -= size
 	}
+}
+
+// slowDown counts a delivery and its body as held by slow requests.
+func (p *dispatcher) slowDown(d *delivery) {
+	move := func(slow *bool, size int64) {
+		if !*slow {
+			*slow = true
+			p.held -= size
+			p.slow += size
+		}
+	}
+	move(&d.slow, deliveryBytes)
+	move(&d.event.slow, d.event.size)
+	p.signal()
 }
 
 // overfull says whether the tailer should take no more from the stream for now.
@@ -174,7 +192,7 @@ func (p *dispatcher) startClaimed(d *delivery) {
 	defer p.mu.Unlock()
 	now := time.Now()
 	l := p.laneOf(d)
-	p.slowDown(d.event)
+	p.slowDown(d)
 	if p.mayStart(l, now) {
 		p.begin(l, d, now)
 		return
@@ -264,12 +282,13 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 	if !d.spilled && !d.claimed {
 		p.unowned--
 	}
-	if d.outcome.Answered() {
+	switch {
+	case d.outcome.Answered():
 		l.window = min(l.window+1, l.most(p.laneLimit))
-	} else {
+	case !d.outcome.Aborted: // Nothing was learnt of the URL then.
 		l.window = min(max(l.window/2, firstWindow), l.most(p.laneLimit))
 	}
-	p.releaseLocked(d.event)
+	p.releaseLocked(d)
 	if l.backlog && l.running <= l.window/2 {
 		p.kick()
 	}
@@ -364,7 +383,7 @@ func (p *dispatcher) dropQueues(claimedToo bool) (claimed []*delivery) {
 			} else {
 				p.unowned--
 			}
-			p.releaseLocked(d.event)
+			p.releaseLocked(d)
 		}
 	}
 	return claimed

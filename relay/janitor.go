@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -16,6 +17,10 @@ const (
 
 	// expireBatch is how many rows go in one transaction: locks held for some milliseconds.
 	expireBatch = 1000
+
+	// expireFind is how many events are looked for at once: the slot has to pass the moment at which they were found, which
+	// takes up to idleCheckpoint, so many batches share the wait.
+	expireFind = 20 * expireBatch
 
 	// forgetEvery is how often statistics of two days ago are removed.
 	forgetEvery = time.Hour
@@ -79,26 +84,37 @@ func (j *janitor) tidy(ctx context.Context) error {
 // moment at which it was found, so that its deliveries have been made.
 func (j *janitor) expireEvents(ctx context.Context) (removed int64, err error) {
 	for {
-		ids, found, err := store.OldEvents(ctx, j.db, j.retention, expireBatch)
-		if err != nil || len(ids) == 0 {
+		ids, found, err := store.OldEvents(ctx, j.db, j.retention, expireFind)
+		if err != nil || len(ids) == 0 || !j.awaitConfirmed(ctx, found) {
 			return removed, err
 		}
-		for {
-			confirmed, leads := j.leading()
-			if ctx.Err() != nil || !leads {
-				return removed, nil
+		all, gone := len(ids), int64(0)
+		for batch := range slices.Chunk(ids, expireBatch) {
+			n, err := store.DeleteEvents(ctx, j.db, batch)
+			gone += n
+			removed += n
+			if err != nil || ctx.Err() != nil {
+				return removed, err
 			}
-			if confirmed >= found {
-				break
-			}
-			sleep(ctx, 100*time.Millisecond)
+			sleep(ctx, expirePause)
 		}
-		n, err := store.DeleteEvents(ctx, j.db, ids)
-		removed += n
-		if err != nil || n == 0 || len(ids) < expireBatch {
-			return removed, err
+		if gone == 0 || all < expireFind {
+			return removed, nil
 		}
-		sleep(ctx, expirePause)
+	}
+}
+
+// awaitConfirmed waits until the slot has passed a position; false: the relay stops, or leads no more.
+func (j *janitor) awaitConfirmed(ctx context.Context, position pglogrepl.LSN) bool {
+	for {
+		confirmed, leads := j.leading()
+		if ctx.Err() != nil || !leads {
+			return false
+		}
+		if confirmed >= position {
+			return true
+		}
+		sleep(ctx, 100*time.Millisecond)
 	}
 }
 

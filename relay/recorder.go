@@ -29,6 +29,15 @@ const (
 	// waited is sent again, so it is kept near what is in flight.
 	recordBacklog = 512
 
+	// sweepBatch is how many deliveries one statement cancels: a subscription that is removed may have millions that wait,
+	// and others' outcomes go between.
+	sweepBatch = 5000
+
+	// visiblePause and visibleTries are how often a change that was read is looked for in the table: while its commit waits
+	// for a standby, the stream has it already and nobody sees it.
+	visiblePause = 20 * time.Millisecond
+	visibleTries = 100
+
 	// recordTimeout bounds one round trip, so that a dead connection is found out.
 	recordTimeout = 30 * time.Second
 )
@@ -45,11 +54,14 @@ type recorder struct {
 
 	failed atomic.Bool // The last try failed.
 
-	mu      sync.Mutex
-	entries []entry
-	writing int // Entries in the batch under way.
-	wake    chan struct{}
-	relief  *sync.Cond // The backlog got shorter.
+	mu        sync.Mutex
+	entries   []entry
+	writing   int    // Entries in the batch under way.
+	handed    uint64 // Entries handed over so far.
+	done      uint64 // Entries written, or abandoned: always the oldest.
+	abandoned bool   // Nobody waits any more.
+	wake      chan struct{}
+	relief    *sync.Cond // The backlog got shorter.
 
 	batches uint64
 }
@@ -61,7 +73,9 @@ type entry struct {
 	tx     *transaction  // entryChange
 	change int64         // entryChange
 	commit pglogrepl.LSN // entryChange
+	again  bool          // entryChange: may have been read before, and pruned since.
 	id     uuid.UUID     // entrySweep, entryDisable: the subscription.
+	at     time.Time     // entrySweep: when the subscription was changed, on the database's clock.
 	reason string        // entryDisable
 }
 
@@ -87,6 +101,7 @@ func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duratio
 func (r *recorder) put(entries ...entry) {
 	r.mu.Lock()
 	r.entries = append(r.entries, entries...)
+	r.handed += uint64(len(entries))
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
@@ -102,7 +117,7 @@ func (r *recorder) putOutcome(d *delivery) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.entries) > recordBacklog {
+	for len(r.entries) > recordBacklog && !r.abandoned {
 		r.relief.Wait()
 	}
 }
@@ -119,6 +134,20 @@ func (r *recorder) idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.entries) == 0 && r.writing == 0
+}
+
+// mark stands for all that was put so far; passed says whether that is written. Unlike idle, it comes true however much
+// is put meanwhile.
+func (r *recorder) mark() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.handed
+}
+
+func (r *recorder) passed(mark uint64) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.done >= mark
 }
 
 // run writes until ctx ends. The caller sees to it that all is written by then.
@@ -180,14 +209,16 @@ func (r *recorder) take() []entry {
 	return batch
 }
 
-// abandon lets workers go that wait for a recorder that has ended.
+// abandon drops what is not being written, and lets workers go that wait, now or later: the recorder has ended, or is
+// about to.
 func (r *recorder) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.entries) > 0 {
 		r.log.Warn("ended with outcomes unwritten; those deliveries are made again", "count", len(r.entries))
 	}
-	r.entries = nil
+	r.done += uint64(len(r.entries))
+	r.entries, r.abandoned = nil, true
 	r.relief.Broadcast()
 }
 
@@ -234,15 +265,36 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 		var err error
 		switch e.kind {
 		case entrySweep:
-			err = store.CancelSubscription(ctx, r.db, e.id)
+			err = r.sweep(ctx, e)
 		case entryDisable:
-			err = store.DisableSubscription(ctx, r.db, e.id, e.reason)
+			err = r.disable(ctx, e)
 		}
 		if err != nil {
 			return err
 		}
 	}
 	r.metrics.recordSeconds.Observe(time.Since(start).Seconds())
+	return nil
+}
+
+// sweep cancels some of what waits for a subscription that is no more. What is left has its turn after what came meanwhile.
+func (r *recorder) sweep(ctx context.Context, e entry) error {
+	n, err := store.CancelSubscription(ctx, r.db, e.id, e.at, sweepBatch)
+	if err == nil && n >= sweepBatch {
+		r.put(e)
+	}
+	return err
+}
+
+// disable switches a subscription off. The table is the host's to write as well: where a trigger or a constraint of its
+// own refuses the change, the subscription stays on, and everybody else's outcomes are written all the same.
+func (r *recorder) disable(ctx context.Context, e entry) error {
+	err := store.DisableSubscription(ctx, r.db, e.id, e.reason)
+	var pg *pgconn.PgError
+	if err == nil || !errors.As(err, &pg) || passing(err) {
+		return err
+	}
+	r.log.Error("the database refuses to switch a subscription off; it stays on", "subscription_id", e.id, "error", explain(err))
 	return nil
 }
 
@@ -311,9 +363,9 @@ func (r *recorder) flushRows(ctx context.Context, rows []*store.Record) error {
 
 // flushBare writes a row that was refused once more without the text that came from outside.
 func (r *recorder) flushBare(ctx context.Context, rec *store.Record, cause error) error {
-	if a := rec.Attempt; a != nil && (a.ResponseBody != "" || a.Error != "") {
-		a.ResponseBody = ""
-		a.Error = "not shown: the database could not store the text"
+	const notShown = "not shown: the database could not store the text"
+	if a := rec.Attempt; a != nil && (a.ResponseBody != "" || a.Error != "" && a.Error != notShown) {
+		a.ResponseBody, a.Error = "", notShown
 		return r.flushRows(ctx, []*store.Record{rec})
 	}
 	r.metrics.recordsRefused.Inc()
@@ -337,20 +389,39 @@ func refused(err error) bool {
 	return false
 }
 
+// flushChanges marks the changes of a batch as read. One without its mark would be missing after a restart.
 func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 	var ids []int64
 	var commits []pglogrepl.LSN
+	expected := 0
 	for _, e := range batch {
 		if e.kind == entryChange {
 			ids = append(ids, e.change)
 			commits = append(commits, e.commit)
+			if !e.again {
+				expected++
+			}
 		}
 	}
 	if ids == nil {
 		return nil
 	}
-	return store.MarkChanges(ctx, r.db, ids, commits)
+	for try := 0; ; try++ {
+		marked, err := store.MarkChanges(ctx, r.db, ids, commits)
+		if err != nil || marked == len(ids) {
+			return err
+		}
+		if try < visibleTries {
+			sleep(ctx, visiblePause)
+		} else if marked < expected {
+			return errInvisible
+		} else {
+			return nil
+		}
+	}
 }
+
+var errInvisible = errors.New("subscription changes were read from the stream and are not visible yet")
 
 // settle tells everyone that a batch stands in the database.
 func (r *recorder) settle(batch []entry) {
@@ -371,5 +442,6 @@ func (r *recorder) settle(batch []entry) {
 	}
 	r.mu.Lock()
 	r.writing = 0
+	r.done += uint64(len(batch))
 	r.mu.Unlock()
 }

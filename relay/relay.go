@@ -291,7 +291,7 @@ func (r *Relay) wroteDown(subscription uuid.UUID, dueNow bool) {
 	if !dueNow {
 		return
 	}
-	r.dispatch.setBacklog(subscription, true)
+	r.dispatch.setBacklog(subscription)
 	if r.dispatch.mayTake(subscription) { // Otherwise its lane wakes the claimer, once it has room.
 		r.claimer.wakeUp()
 	}

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"sync"
 	"time"
 
@@ -34,6 +35,7 @@ type router struct {
 	record   *recorder
 	metrics  *metrics
 	pause    func(ctx context.Context, d time.Duration) error // Waits for room, at most d, answering the server meanwhile.
+	giveBack func(*delivery)                                  // Has a claimed delivery released unsent.
 
 	subscriptions *directory
 	matched       []*subscription
@@ -47,14 +49,14 @@ type router struct {
 
 	mu   sync.Mutex
 	off  map[uuid.UUID]map[int64]struct{} // Changes ahead that switch a subscription off.
-	read map[int64]struct{}               // Changes read from this stream.
+	read map[int64]bool                   // Such changes as were read from this stream; true: before the last asking.
 }
 
 func newRouter() *router {
 	return &router{
 		subscriptions: newDirectory(),
 		off:           make(map[uuid.UUID]map[int64]struct{}),
-		read:          make(map[int64]struct{}),
+		read:          make(map[int64]bool),
 	}
 }
 
@@ -125,7 +127,7 @@ func (r *router) lookUp(ctx context.Context) error {
 		d := r.lookups[0]
 		if _, ok := found[d.id]; ok {
 			d.tx.settle()
-			r.dispatch.releaseN(d.event, 1)
+			r.dispatch.release(d)
 		} else if err := r.forward(ctx, d); err != nil {
 			return err
 		}
@@ -139,7 +141,7 @@ func (r *router) lookUp(ctx context.Context) error {
 // drop lets go of what was gathered: the stream has ended, and brings it again.
 func (r *router) drop() {
 	for _, d := range r.lookups {
-		r.dispatch.releaseN(d.event, 1)
+		r.dispatch.release(d)
 	}
 	r.lookups, r.lookupSize = nil, 0
 }
@@ -190,7 +192,7 @@ func (r *router) mayWait() time.Duration {
 // writeDown has an unsent delivery recorded instead of sending it.
 func (r *router) writeDown(d *delivery, kind entryKind) {
 	r.record.put(entry{kind: kind, d: d})
-	r.dispatch.releaseN(d.event, 1)
+	r.dispatch.release(d)
 }
 
 // failUnsendable records that the subscription itself keeps the delivery from being sent.
@@ -215,35 +217,47 @@ func (r *router) change(ctx context.Context, tx *transaction, row changeRow) err
 				"error", row.subscription.fault)
 		}
 	}
-	tx.add(1)
-	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit})
-	r.arrived(row)
 	if row.subscription == nil || !row.subscription.active {
+		r.arrived(row)
 		r.cancelQueued(row.subscriptionID)
-		r.record.put(entry{kind: entrySweep, id: row.subscriptionID})
+		r.record.put(entry{kind: entrySweep, id: row.subscriptionID, at: row.changedAt})
 	}
+	tx.add(1) // Marked as read after the sweep: a crash between the two brings it again.
+	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit, again: tx.commit < r.until})
 	return nil
 }
 
-// cancelQueued records what waits in a lane as cancelled.
+// cancelQueued records what the stream brought to a lane and waits there as cancelled. What was claimed is given back: the
+// change may be of long ago, read a second time, and the claimer goes by how the subscription is now.
 func (r *router) cancelQueued(id uuid.UUID) {
 	for _, d := range r.dispatch.clear(id) {
 		if d.claimed {
-			// Its row is there, under our lease: the same record ends it.
-			r.record.put(entry{kind: entryCancel, d: d})
-			r.dispatch.releaseN(d.event, 1)
+			r.giveBack(d)
+			r.dispatch.release(d)
 			continue
 		}
 		r.writeDown(d, entryCancel)
 	}
 }
 
-// ahead notes changes still to come that switch subscriptions off: what has not been sent is not sent any more.
+// asking notes that the journal is about to be asked for changes ahead.
+func (r *router) asking() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.read {
+		r.read[id] = true
+	}
+}
+
+// ahead notes changes still to come that switch subscriptions off: what has not been sent is not sent any more. An answer
+// may name changes that were read since it was asked for, or that are not marked yet; those that were read before and are
+// not named are marked, and no later answer names them.
 func (r *router) ahead(changes []store.Change) {
 	r.mu.Lock()
 	var gone []uuid.UUID
 	for _, c := range changes {
 		if _, ok := r.read[c.ID]; ok {
+			r.read[c.ID] = false
 			continue
 		}
 		if r.off[c.SubscriptionID] == nil {
@@ -252,6 +266,7 @@ func (r *router) ahead(changes []store.Change) {
 		}
 		r.off[c.SubscriptionID][c.ID] = struct{}{}
 	}
+	maps.DeleteFunc(r.read, func(_ int64, unnamed bool) bool { return unnamed })
 	r.mu.Unlock()
 	for _, id := range gone {
 		r.cancelQueued(id)
@@ -265,11 +280,11 @@ func (r *router) goingAway(id uuid.UUID) bool {
 	return len(r.off) > 0 && len(r.off[id]) > 0
 }
 
-// arrived notes that a change was read from the stream.
+// arrived notes that a change that switches a subscription off was read from the stream.
 func (r *router) arrived(row changeRow) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.read[row.id] = struct{}{}
+	r.read[row.id] = false
 	if ahead := r.off[row.subscriptionID]; ahead != nil {
 		delete(ahead, row.id)
 		if len(ahead) == 0 {

@@ -73,7 +73,11 @@ func (r *Relay) awaitOwned(ctx context.Context) {
 	for _, d := range r.dispatch.dropQueues(false) {
 		r.claimer.giveBack(d)
 	}
-	for ctx.Err() == nil && (!r.dispatch.owned() || !r.recorder.idle()) {
+	for ctx.Err() == nil && !r.dispatch.owned() {
+		sleep(ctx, 10*time.Millisecond)
+	}
+	// Not until the recorder is idle: claims go on meanwhile, and those of a large backlog would keep this relay from leading.
+	for mark := r.recorder.mark(); ctx.Err() == nil && !r.recorder.passed(mark); {
 		sleep(ctx, 10*time.Millisecond)
 	}
 	r.tracker.reset(0)
@@ -120,9 +124,12 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	}
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
-		conn: conn, log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
+		conn: conn, hurry: make(chan struct{}, 1), log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
 		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
 		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
+	}
+	t.status = func(ctx context.Context, s pglogrepl.StandbyStatusUpdate) error {
+		return pglogrepl.SendStandbyStatusUpdate(ctx, conn, s)
 	}
 	t.persisted.Store(uint64(ready.confirmed))
 	r.persisted.Store(uint64(ready.confirmed))
@@ -187,12 +194,16 @@ func (r *Relay) endStream(t *tailer) error {
 func (r *Relay) checkpoints(ctx context.Context, t *tailer) error {
 	last, lastWrite := uint64(0), time.Now()
 	for {
-		sleep(ctx, statusEvery/2)
-		if ctx.Err() != nil {
+		asked := false
+		select {
+		case <-ctx.Done():
 			return nil
+		case <-t.hurry:
+			asked = true
+		case <-time.After(statusEvery / 2):
 		}
 		busy := r.metrics.captured.Load() // Events came: not only other tables' WAL.
-		if busy == last && time.Since(lastWrite) < idleCheckpoint {
+		if !asked && busy == last && time.Since(lastWrite) < idleCheckpoint {
 			continue
 		}
 		last, lastWrite = busy, time.Now()
@@ -226,6 +237,7 @@ func (r *Relay) lookAhead(ctx context.Context, route *router) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		route.asking()
 		changes, err := store.ChangesUnread(ctx, r.db)
 		if err != nil {
 			return err
@@ -265,7 +277,7 @@ func (r *Relay) withoutPublication(ctx context.Context, err error) error {
 func (r *Relay) newRouter(ctx context.Context, at pglogrepl.LSN) (*router, error) {
 	route := newRouter()
 	route.db, route.log, route.metrics = r.db, r.log, r.metrics
-	route.envelope, route.dispatch, route.record = r.body, r.dispatch, r.recorder
+	route.envelope, route.dispatch, route.record, route.giveBack = r.body, r.dispatch, r.recorder, r.claimer.giveBack
 	rows, err := store.SubscriptionsAt(ctx, r.db, at)
 	if err != nil {
 		return nil, err

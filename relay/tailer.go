@@ -23,6 +23,10 @@ const (
 	// down asks tens of thousands of times a second.
 	replyEvery = 10 * time.Millisecond
 
+	// askedInVain is how often the server may ask for a position that cannot be persisted, until the stream is given up: one
+	// that is shutting down waits for the answer, and takes no writes. Otherwise it asks once in wal_sender_timeout, if at all.
+	askedInVain = 1000
+
 	// askAfter is how long the server may be silent before it is asked to say something, and deadAfter before the
 	// connection counts as dead: a half-open one would be waited on for ever.
 	askAfter  = 10 * time.Second
@@ -38,14 +42,17 @@ const (
 // tailer owns the replication connection alone: it reads, hands rows to the router, and confirms positions.
 type tailer struct {
 	conn    *pgconn.PgConn
+	status  func(context.Context, pglogrepl.StandbyStatusUpdate) error // Sends it to the server.
 	log     *slog.Logger
 	router  *router
 	tracker *tracker
 	metrics *metrics
 	room    <-chan struct{} // The dispatcher's: there may be room again.
 
-	// persisted is the position that relay_state knows of: no later one is confirmed, but to a server that is going down.
+	// persisted is the position that relay_state knows of: no later one is confirmed, or the slot would look like somebody
+	// else's after a crash. hurry asks for it to be brought up to date at once.
 	persisted *atomic.Uint64
+	hurry     chan struct{}
 
 	relations map[uint32]*relation
 	row       tuple
@@ -55,6 +62,7 @@ type tailer struct {
 	sent      pglogrepl.LSN
 	sentAt    time.Time
 	heardAt   time.Time // When the server was last heard of, or could not be.
+	asked     int       // How often the server has asked since a position was confirmed.
 	unknown   map[byte]bool
 }
 
@@ -166,6 +174,9 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		if err := m.Decode(wal[1:]); err != nil {
 			return fmt.Errorf("read a transaction's commit: %w", err)
 		}
+		if t.tx == nil {
+			return errOutside
+		}
 		t.tracker.commit(t.tx, m.TransactionEndLSN)
 		t.serverEnd = max(t.serverEnd, m.TransactionEndLSN)
 		t.tx = nil
@@ -185,8 +196,13 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 	return nil
 }
 
+var errOutside = errors.New("read the stream: a row or a commit outside a transaction")
+
 // insert routes a row of one of our two tables.
 func (t *tailer) insert(ctx context.Context, wal []byte) error {
+	if t.tx == nil {
+		return errOutside
+	}
 	if err := decodeInsert(wal, t.relations, &t.row); err != nil {
 		t.skip("a row", err)
 		return nil
@@ -226,25 +242,28 @@ func (t *tailer) ignore(kind byte) {
 }
 
 // confirmable returns the position up to which everything stands in the database.
-func (t *tailer) confirmable() (position pglogrepl.LSN, drained bool) {
-	position, drained = t.tracker.settled()
+func (t *tailer) confirmable() pglogrepl.LSN {
+	position, drained := t.tracker.settled()
 	if drained && t.tx == nil && len(t.router.lookups) == 0 {
 		position = max(position, t.serverEnd)
-		return position, true
 	}
-	return position, false
+	return position
 }
 
 // speak tells the server how far we are, if there is something to tell or it is time to.
 func (t *tailer) speak(asked bool) error {
-	position, drained := t.confirmable()
+	position := t.confirmable()
 	t.safe.Store(uint64(position))
-	confirm := min(position, pglogrepl.LSN(t.persisted.Load()))
-	if asked && drained {
-		// A server that is going down waits for this, and takes no more writes that could persist it.
-		confirm = position
+	confirm := max(t.sent, min(position, pglogrepl.LSN(t.persisted.Load())))
+	if asked && position > confirm {
+		if t.asked++; t.asked > askedInVain {
+			return errors.New("the server asks for a position that it lets nobody write down: it is going down")
+		}
+		select {
+		case t.hurry <- struct{}{}:
+		default:
+		}
 	}
-	confirm = max(confirm, t.sent)
 	now := time.Now()
 	quiet := now.Sub(t.sentAt)
 	if confirm == t.sent && quiet < statusEvery && (!asked || quiet < replyEvery) {
@@ -261,12 +280,15 @@ func (t *tailer) speak(asked bool) error {
 
 // send confirms a position. All three are set: pglogrepl would fill the flushed from the written.
 func (t *tailer) send(position pglogrepl.LSN, now time.Time) error {
-	err := pglogrepl.SendStandbyStatusUpdate(context.Background(), t.conn, pglogrepl.StandbyStatusUpdate{
+	err := t.status(context.Background(), pglogrepl.StandbyStatusUpdate{
 		WALWritePosition: position, WALFlushPosition: position, WALApplyPosition: position, ClientTime: now,
 		ReplyRequested: now.Sub(t.heardAt) > askAfter,
 	})
 	if err != nil {
 		return fmt.Errorf("confirm a position: %w", err)
+	}
+	if position > t.sent {
+		t.asked = 0
 	}
 	t.sent, t.sentAt = position, now
 	return nil
@@ -294,7 +316,7 @@ func (t *tailer) pause(ctx context.Context, d time.Duration) error {
 func (t *tailer) finish(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	position, _ := t.confirmable()
+	position := t.confirmable()
 	if err := t.conn.Conn().SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func (p *dispatcher) spillFlight(l *lane, now time.Time) (freed bool) {
 		l.counted--
 		p.counted--
 		freed = true
-		p.slowDown(d.event)
+		p.slowDown(d)
 		if !d.claimed && !d.spilled {
 			d.spilled = true
 			p.unowned--
@@ -87,9 +87,9 @@ func (p *dispatcher) spillQueue(l *lane) {
 		d.spilled = true
 		p.unowned--
 		p.spill(d, spillUnsent)
-		p.releaseLocked(d.event)
+		p.releaseLocked(d)
 	}
-	l.backlog = true
+	p.owe(l)
 }
 
 // startWaiting gives freed places to the lanes that wait.
@@ -105,14 +105,28 @@ func (p *dispatcher) startWaiting(now time.Time) {
 }
 
 // setBacklog notes that the database holds deliveries for a lane.
-func (p *dispatcher) setBacklog(id uuid.UUID, more bool) {
+func (p *dispatcher) setBacklog(id uuid.UUID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if l := p.lanes[id]; l != nil {
-		l.backlog = more
-	} else if more {
-		p.lane(id).backlog = true
+	p.owe(p.lane(id))
+}
+
+func (p *dispatcher) owe(l *lane) {
+	if !l.backlog {
+		l.backlog = true
+		p.backlogs = append(p.backlogs, l)
 	}
+}
+
+// forgetBacklogs forgets what setBacklog noted: the database is about to be asked. A lane that went on believing in a
+// backlog would wake the claimer with each of its requests.
+func (p *dispatcher) forgetBacklogs() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, l := range p.backlogs {
+		l.backlog = false
+	}
+	p.backlogs = nil
 }
 
 // mayTake says whether a lane can take anything from the database now.

@@ -17,16 +17,18 @@ var (
 	pruneChangesSQL    = query("prune_changes")
 )
 
-// MarkChanges notes where in the WAL subscription changes were committed.
-func MarkChanges(ctx context.Context, db DB, ids []int64, commits []pglogrepl.LSN) error {
+// MarkChanges notes where in the WAL subscription changes were committed and returns how many are marked. It is fewer where
+// one was pruned, or is not visible yet: the stream brings a transaction while its commit may still wait for a standby.
+func MarkChanges(ctx context.Context, db DB, ids []int64, commits []pglogrepl.LSN) (int, error) {
 	lsns := make([]string, len(commits))
 	for i, lsn := range commits {
 		lsns[i] = lsn.String()
 	}
-	if _, err := db.Exec(ctx, markChangesSQL, ids, lsns); err != nil {
-		return fmt.Errorf("note subscription changes: %w", err)
+	tag, err := db.Exec(ctx, markChangesSQL, ids, lsns)
+	if err != nil {
+		return 0, fmt.Errorf("note subscription changes: %w", err)
 	}
-	return nil
+	return int(tag.RowsAffected()), nil
 }
 
 // SubscriptionsAt returns the subscriptions as they were at a position, each as the JSON of its row.

@@ -132,10 +132,13 @@ func CancelDue(ctx context.Context, db DB, subscriptions []uuid.UUID) error {
 	return nil
 }
 
-// CancelSubscription cancels all that waits for a subscription and is in nobody's hands.
-func CancelSubscription(ctx context.Context, db DB, id uuid.UUID) error {
-	if _, err := db.Exec(ctx, cancelSubscriptionSQL, id); err != nil {
-		return fmt.Errorf("cancel deliveries: %w", err)
+// CancelSubscription cancels up to limit deliveries that wait for a subscription and are in nobody's hands, and returns how
+// many. While the subscription is there and active (again), only what was last touched at changed or before goes: the rest
+// is of events that came after.
+func CancelSubscription(ctx context.Context, db DB, id uuid.UUID, changed time.Time, limit int) (int64, error) {
+	tag, err := db.Exec(ctx, cancelSubscriptionSQL, id, changed, limit)
+	if err != nil {
+		return 0, fmt.Errorf("cancel deliveries: %w", err)
 	}
-	return nil
+	return tag.RowsAffected(), nil
 }
