@@ -63,8 +63,9 @@ const schemaAsText = `{
 func TestASchemaMayBeAMapping(t *testing.T) {
 	loaded, err := Load(write(t, schemaAsMapping))
 	require.NoError(t, err)
-	require.Equal(t, JSONSchema(schemaAsText), loaded.EventTypes[0].Schema, "case and order of the keys are kept")
-	require.Equal(t, JSONSchema(schemaAsText), loaded.EventTypes[1].Schema, "an alias too")
+	for _, eventType := range loaded.EventTypes { // The second has an alias.
+		require.True(t, eventType.Schema == schemaAsText, "case and order of the keys are kept: %s", eventType.Schema)
+	}
 }
 
 func TestASchemaByEnvironment(t *testing.T) {

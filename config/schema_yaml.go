@@ -34,16 +34,19 @@ func (l *loader) noteSchemas(types *yaml.Node, path string) {
 
 // follow returns what a document or an alias stands for.
 func follow(n *yaml.Node) *yaml.Node {
-	for n != nil && (n.Kind == yaml.DocumentNode || n.Kind == yaml.AliasNode) {
-		if n.Kind == yaml.AliasNode {
+	for n != nil {
+		switch {
+		case n.Kind == yaml.AliasNode:
 			n = n.Alias
-		} else if len(n.Content) > 0 {
+		case n.Kind == yaml.DocumentNode && len(n.Content) > 0:
 			n = n.Content[0]
-		} else {
-			n = nil
+		case n.Kind == yaml.DocumentNode:
+			return nil
+		default:
+			return n
 		}
 	}
-	return n
+	return nil
 }
 
 // valueOf returns what a mapping holds under a key, in any case as elsewhere; nil: nothing.

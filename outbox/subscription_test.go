@@ -37,7 +37,7 @@ func TestSubscription(t *testing.T) {
 	require.NotEmpty(t, crm.Secret)
 	require.True(t, crm.Active)
 	require.Equal(t, "crm", crm.String())
-	require.Equal(t, 2.5, *crm.Rate)
+	require.InDelta(t, 2.5, *crm.Rate, 0)
 	require.Equal(t, 4, *crm.Concurrency)
 	require.Equal(t, 90500*time.Millisecond, *crm.Timeout)
 	require.Nil(t, nameless.Rate)

@@ -28,8 +28,8 @@ func TestDocsReadTheDatabase(t *testing.T) {
 	after := do("docs")
 	require.Equal(t, before.out, after.out)
 	require.Empty(t, after.err, "nothing to note once both say the same")
-	require.Equal(t, "{\"email\": \"ada@example.com\",  \"n\": 1.0}", value[string](t, db,
-		"SELECT sample::text FROM outbox.event_types WHERE type = 'user.invited'"), "byte for byte")
+	require.True(t, value[bool](t, db, `SELECT sample::text = '{"email": "ada@example.com",  "n": 1.0}'
+		FROM outbox.event_types WHERE type = 'user.invited'`), "byte for byte")
 
 	sql(t, db, `INSERT INTO outbox.event_types (type, description, sample, schema)
 		VALUES ('made.by.hand', 'By SQL.', '{"a":  1}', '{"type": "object"}')`)

@@ -2,7 +2,6 @@ package store_test
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -85,7 +84,7 @@ func TestReplaysThatFailAtOnce(t *testing.T) {
 		made, err := store.ReplayAll(t.Context(), db, allFailures(id), 1_000_000, func(int64) {})
 		require.NoError(t, err)
 		require.EqualValues(t, 1500, made)
-		require.EqualValues(t, 1500*call, countRows(t, db, "SELECT count(*) FROM outbox.deliveries WHERE replay_of IS NOT NULL"))
+		require.Equal(t, 1500*call, countRows(t, db, "SELECT count(*) FROM outbox.deliveries WHERE replay_of IS NOT NULL"))
 		require.EqualValues(t, 1, countRows(t, db, eachOnce))
 	}
 }
@@ -195,6 +194,6 @@ func TestReplayAllGetsPastEventsThatVanish(t *testing.T) {
 	require.NoError(t, err)
 	made, err = store.ReplayAll(t.Context(), db, allFailures(id), 10, func(int64) {})
 	require.Error(t, err, "not for ever")
-	require.False(t, errors.Is(err, context.Canceled))
+	require.NotErrorIs(t, err, context.Canceled)
 	require.Zero(t, made)
 }
