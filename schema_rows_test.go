@@ -237,7 +237,8 @@ func TestPayloadByteForByte(t *testing.T) {
 		got := value[string](t, conn, `
 			WITH e AS (INSERT INTO outbox.events (type, payload) VALUES ('a', $1::text::json) RETURNING payload)
 			SELECT payload::text FROM e`, payload)
-		require.Equal(t, len(payload), len(got))
-		require.True(t, payload == got, "%.100s", payload)
+		if got != payload { // Some are too long to be shown whole.
+			t.Errorf("%.100q came out as %.100q", payload, got)
+		}
 	}
 }

@@ -52,15 +52,16 @@ func TestCancelSubscription(t *testing.T) {
 	putEveryKind(t, db, 10, 1)
 	putEveryKind(t, db, 20, 2)
 	before := statuses(t, db)
-	cancel := func(limit int) int64 {
-		cancelled, err := store.CancelSubscription(t.Context(), db, number(1), time.Now(), limit)
+	cancel := func(changed time.Time, limit int) int64 {
+		t.Helper()
+		n, err := store.CancelSubscription(t.Context(), db, number(1), changed, limit)
 		require.NoError(t, err)
-		return cancelled
+		return n
 	}
-	require.EqualValues(t, 3, cancel(3), "no more at a time")
-	require.EqualValues(t, 1, cancel(3))
+	long := time.Now().Add(-24 * time.Hour) // However long ago, what is off or gone gets nothing.
+	require.EqualValues(t, 4, cancel(long, 100))
 	requireCancelled(t, db, before, 10, 12, 13, 14)
-	require.Zero(t, cancel(3))
+	require.Zero(t, cancel(long, 100))
 	requireCancelled(t, db, before)
 
 	// Whoever has one in hand may still tell how it went; a late one whose delivery was cancelled may not.
@@ -71,6 +72,27 @@ func TestCancelSubscription(t *testing.T) {
 	}
 	before[11] = "accepted"
 	requireCancelled(t, db, before)
+}
+
+// A change that is read again, after a crash, cancels nothing that came after the subscription was switched on again.
+func TestCancelSubscriptionThatIsOnAgain(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	subscribe(t, db, 1, true)
+	put(t, db, given{id: 10, event: 10, subscription: 1, due: -time.Hour}, given{id: 11, event: 11, subscription: 1, due: -time.Second},
+		given{id: 12, event: 12, subscription: 1, due: time.Hour, status: "retrying"},
+		given{id: 13, event: 13, subscription: 1, due: time.Hour, status: "retrying"})
+	execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() - interval '1 hour' WHERE id = $1`, number(12))
+	execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() WHERE id = $1`, number(13))
+	before := statuses(t, db)
+	changed := value[time.Time](t, db, `SELECT now() - interval '30 minutes'`)
+	for _, want := range []int64{1, 1, 0} { // One at a time.
+		n, err := store.CancelSubscription(t.Context(), db, number(1), changed, 1)
+		require.NoError(t, err)
+		require.Equal(t, want, n)
+	}
+	requireCancelled(t, db, before, 10, 12)
 }
 
 // Only what is due, and only of those that are removed or off, however often they are asked for.

@@ -38,12 +38,13 @@ func TestMarkChanges(t *testing.T) {
 	require.ElementsMatch(t, []store.Change{off, removed}, ahead(0))
 	require.Empty(t, subscriptionsAt(t, db, 1<<40), "nothing is read yet")
 
-	mark := func(ids []int64, commits ...pglogrepl.LSN) int {
+	mark := func(want int, ids []int64, commits ...pglogrepl.LSN) {
+		t.Helper()
 		marked, err := store.MarkChanges(t.Context(), db, ids, commits)
 		require.NoError(t, err)
-		return marked
+		require.Equal(t, want, marked)
 	}
-	require.Equal(t, 3, mark(ids[:3], 0x10, 0x1_0000_0010, 0x20))
+	mark(3, ids[:3], 0x10, 0x1_0000_0010, 0x20)
 	require.Equal(t, []store.Change{removed}, unread())
 	require.ElementsMatch(t, []store.Change{off, removed}, ahead(0x20), "one committed there is still to come")
 	require.Equal(t, []store.Change{removed}, ahead(0x21))
@@ -52,10 +53,11 @@ func TestMarkChanges(t *testing.T) {
 	require.Equal(t, []string{"s1 false"}, subscriptionsAt(t, db, 0x1_0000_0010))
 	require.Equal(t, []string{"s1 false", "s2 true"}, subscriptionsAt(t, db, 0x1_0000_0011))
 
-	require.Equal(t, 1, mark(ids[3:], 0x2_0000_0000))
+	mark(1, ids[3:], 0x2_0000_0000)
 	require.Equal(t, []string{"s1 false"}, subscriptionsAt(t, db, 0x2_0000_0001))
-	require.Equal(t, 1, mark(ids[3:], 0x2_0000_0000), "read again, marked again")
-	require.Zero(t, mark(nil))
+	mark(1, ids[3:], 0x2_0000_0000) // Read again, marked again.
+	mark(0, []int64{1 << 40}, 0x10) // Pruned, or not visible yet.
+	mark(0, nil)
 }
 
 // subscriptionsAt are the names of those at a position, with whether they are on, in order.

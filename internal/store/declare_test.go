@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
@@ -59,6 +60,7 @@ func TestDeclare(t *testing.T) {
 	// The file wins over edits.
 	for _, edit := range []string{
 		`url = 'https://evil.example'`, `event_types = '{*}'`, `headers = '{"x-a": "3"}'`, `active = false`, `declared = false`,
+		`rate = 1`, `concurrency = 1`, `timeout = '1 s'`,
 	} {
 		execute(t, db, `UPDATE outbox.subscriptions SET `+edit+` WHERE name = 'crm'`)
 		declare(1, crm(), erp())
@@ -69,6 +71,15 @@ func TestDeclare(t *testing.T) {
 	changed.Secret = secretB
 	declare(1, crm(), changed)
 	require.Equal(t, secretB, value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'erp'`))
+
+	// Limits are declared as the rest is.
+	changed.Limits = store.Limits{Rate: ptr(0.5), Concurrency: ptr(7), Timeout: ptr(1500 * time.Millisecond)}
+	declare(1, crm(), changed)
+	declare(0, crm(), changed)
+	require.Equal(t, "0.5 7 00:00:01.5", value[string](t, db, `
+		SELECT concat_ws(' ', rate, concurrency, timeout) FROM outbox.subscriptions WHERE name = 'erp'`))
+	changed.Limits = store.Limits{}
+	declare(1, crm(), changed)
 
 	// Not declared any more, it is switched off and from then on left alone.
 	declare(1, changed)

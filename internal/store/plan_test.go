@@ -162,6 +162,7 @@ func TestPlans(t *testing.T) {
 				_, err := store.CancelSubscription(ctx, db, number(1), time.Now(), 1000)
 				return err
 			},
+
 			nil,
 		},
 		"nothing is old": {

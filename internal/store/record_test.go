@@ -315,4 +315,12 @@ func TestDisableSubscription(t *testing.T) {
 			SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active AND disabled_at IS NOT NULL`), "the first reason stays")
 	}
 	require.NoError(t, store.DisableSubscription(t.Context(), db, number(2), "it is not there"))
+
+	// One that somebody is changing is not waited for.
+	subscribe(t, db, 3, true)
+	tx := begin(t, db)
+	execute(t, tx, `UPDATE outbox.subscriptions SET url = 'https://new.example.com' WHERE id = $1`, number(3))
+	require.NoError(t, store.DisableSubscription(t.Context(), db, number(3), "answered 410"))
+	require.NoError(t, tx.Commit(t.Context()))
+	require.True(t, value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1`, number(3)))
 }

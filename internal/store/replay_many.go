@@ -108,7 +108,7 @@ func replayOne(
 // timeOf returns the smallest UUID of version 7 that the database makes from now on.
 func timeOf(ctx context.Context, db DB) (uuid.UUID, error) {
 	var now int64
-	if err := db.QueryRow(ctx, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint").Scan(&now); err != nil {
+	if err := db.QueryRow(ctx, "SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint").Scan(&now); err != nil {
 		return uuid.Nil, fmt.Errorf("ask for the time: %w", err)
 	}
 	var id uuid.UUID
