@@ -355,7 +355,7 @@ func (r *Relay) open(ctx context.Context) error {
 	if err != nil {
 		return &ConfigError{Fault: "database.url cannot be read: " + oneLine(err), Mend: "write postgres://user:password@host:5432/database"}
 	}
-	cfg.ConnConfig.DialFunc = dialPostgres
+	boundConnection(&cfg.ConnConfig.Config)
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "relay"
 	}
@@ -377,8 +377,9 @@ func (r *Relay) open(ctx context.Context) error {
 	})
 }
 
-// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups and observer.
-const poolSize = 7
+// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups, observer and the watch
+// over the publication.
+const poolSize = 8
 
 // lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own.
 func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {

@@ -27,7 +27,7 @@ func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open a replication connection: %w", err)
 	}
-	config.DialFunc = dialPostgres
+	boundConnection(config)
 	params := config.RuntimeParams
 	params["replication"] = "database"
 	params["client_encoding"] = "UTF8"

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -66,4 +67,33 @@ func TestTrackerForgetsTransactionsOfAnEndedStream(t *testing.T) {
 	old.settle() // A late recorder does no harm.
 	position, _ = tr.settled()
 	require.Equal(t, pglogrepl.LSN(80), position)
+}
+
+// However transactions overlap and whoever settles them, the position is that of the settled prefix, and nothing is kept.
+func TestTrackerSettledByManyAtOnce(t *testing.T) {
+	var tr tracker
+	var workers sync.WaitGroup
+	const transactions, things = 200, 5
+	ends := make([]*transaction, transactions)
+	for n := range transactions {
+		at := pglogrepl.LSN(10 * (n + 1))
+		tx := tr.begin(at, time.Time{})
+		tx.add(things)
+		ends[n] = tx
+		for range things {
+			workers.Go(tx.settle)
+		}
+		tr.commit(tx, at+5)
+		position, _ := tr.settled()
+		for _, before := range ends[:n+1] {
+			if before.end <= position {
+				require.Zero(t, before.pending.Load())
+			}
+		}
+	}
+	workers.Wait()
+	position, drained := tr.settled()
+	require.Equal(t, pglogrepl.LSN(10*transactions+5), position)
+	require.True(t, drained)
+	require.Nil(t, tr.open)
 }
