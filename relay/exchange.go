@@ -69,10 +69,13 @@ func (x *exchange) Read(p []byte) (int, error) { return x.body.Read(p) }
 // Close ends the reading of the request's body.
 func (x *exchange) Close() error { return nil }
 
-// Value lets those who are handed the context find the exchange.
+// Value lets those who are handed the context find the exchange, and the transport how long it may take.
 func (x *exchange) Value(key any) any {
-	if key == (exchangeKey{}) {
+	switch key.(type) {
+	case exchangeKey:
 		return x
+	case wire.TimeoutKey:
+		return x.timeout
 	}
 	return x.Context.Value(key)
 }

@@ -174,6 +174,19 @@ func TestSendTimeout(t *testing.T) {
 	require.Equal(t, 1, r.Len())
 }
 
+// A target may have a timeout of its own, longer or shorter.
+func TestSendTimeoutOfTarget(t *testing.T) {
+	r := receiver.New(t, nil)
+	r.Hang()
+	client := loopbackClient(t, SenderOptions{Timeout: time.Minute})
+	target := loopbackTarget(t, r.URL())
+	target.Timeout = 200 * time.Millisecond
+	o := client.Send(t.Context(), target, senderEventID, []byte(`{}`))
+	require.Equal(t, "no answer within 200ms", o.Error)
+	require.Equal(t, outbox.ClassTimeout, o.Class)
+	require.Less(t, o.Duration(), 30*time.Second)
+}
+
 func TestSendAborted(t *testing.T) {
 	for name, abort := range map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"cancelled": context.WithCancel,

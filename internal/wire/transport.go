@@ -44,7 +44,7 @@ type Transport struct {
 	Dial    DialFunc // For http. Required.
 	DialTLS DialFunc // For https: makes the handshake too. Required.
 
-	Timeout        time.Duration // For an exchange until the answer's headers have come. Required.
+	Timeout        time.Duration // For an exchange until the answer's headers have come; see TimeoutKey. Required.
 	BodyTimeout    time.Duration // For the body after that. Required.
 	HeaderMaxBytes int           // Of status line and headers, informational answers included. Required.
 	Keep           []string      // The headers of an answer that callers get, in canonical form.
@@ -56,8 +56,18 @@ type Transport struct {
 	pool  pool
 }
 
+// TimeoutKey is the key of a time.Duration in a request's context that takes the place of Transport.Timeout.
+type TimeoutKey struct{}
+
+func (t *Transport) timeout(ctx context.Context) time.Duration {
+	if own, ok := ctx.Value(TimeoutKey{}).(time.Duration); ok {
+		return own
+	}
+	return t.Timeout
+}
+
 var (
-	// ErrTimeout is of an exchange that got no answer within Transport.Timeout. The error that says what was going on at
+	// ErrTimeout is of an exchange that got no answer within its timeout. The error that says what was going on at
 	// the time is wrapped beside it.
 	ErrTimeout = errors.New("no answer in time")
 	// ErrKeptClosed is of a request that was written to a kept connection just as the server closed it.
@@ -78,7 +88,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		g.put()
 		return nil, err
 	}
-	x := &exchange{t: t, req: req, gear: g, deadline: time.Now().Add(t.Timeout)}
+	x := &exchange{t: t, req: req, gear: g, deadline: time.Now().Add(t.timeout(req.Context()))}
 	resp, err := x.run(to)
 	if err != nil {
 		g.put()

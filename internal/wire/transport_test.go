@@ -363,6 +363,14 @@ func TestTimeout(t *testing.T) {
 			}
 		})
 	}
+	t.Run("of the request's own", func(t *testing.T) {
+		s := receiver.Play(t, receiver.Silence)
+		ctx := context.WithValue(t.Context(), TimeoutKey{}, 100*time.Millisecond)
+		started := time.Now()
+		_, _, err := post(ctx, newTransport(t, nil), s.URL(), nil)
+		require.ErrorIs(t, err, ErrTimeout)
+		require.Less(t, time.Since(started), 10*time.Second)
+	})
 	t.Run("no connection", func(t *testing.T) {
 		tr := newTransport(t, small)
 		tr.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { <-ctx.Done(); return nil, ctx.Err() }
