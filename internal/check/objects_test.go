@@ -73,7 +73,7 @@ func TestRights(t *testing.T) {
 	cfg.Database.URL = pgtest.Role(t, superuser, "ALTER ROLE %s REPLICATION")
 	setUp(t, owner)
 
-	i := requireItem(t, look(t, &cfg), check.Fault, "rights", "USAGE ON SCHEMA outbox, SELECT, UPDATE, DELETE ON outbox.events")
+	i := requireItem(t, look(t, &cfg), check.Fault, "rights", "USAGE ON SCHEMA outbox, UPDATE (id) ON outbox.events, SELECT, DELETE ON outbox.events")
 	run(t, &cfg, superuser, i.Mend.String())
 	requireMended(t, &cfg, "rights", "subscriptions")
 	setUp(t, &cfg)
