@@ -10,7 +10,7 @@ import (
 const wantedRights = `
 SELECT 'USAGE ON SCHEMA outbox' FROM pg_namespace WHERE nspname = 'outbox' AND NOT has_schema_privilege(oid, 'USAGE')
 UNION ALL
-SELECT 'UPDATE (id) ON outbox.events' -- which SELECT … FOR UPDATE asks for, of any column
+SELECT 'UPDATE (id) ON outbox.events' -- what retention removes it locks first: that asks for UPDATE of any one column
   FROM pg_class WHERE relname = 'events' AND relnamespace = to_regnamespace('outbox') AND NOT has_any_column_privilege(oid, 'UPDATE')
 UNION ALL
 SELECT w.rights || ' ON outbox.' || w.name

@@ -20,9 +20,9 @@ import (
 )
 
 // PgBouncer starts a connection pooler before the server at address, in transaction mode with few connections, and
-// returns the address of the same database through it. It ends with the test. Without the program on this machine the test
-// fails, and says what to install.
-func PgBouncer(t testing.TB, address string) string {
+// returns the address of the same database through it. Settings are lines of its section [pgbouncer]. It ends with the test.
+// Without the program on this machine the test fails, and says what to install.
+func PgBouncer(t testing.TB, address string, settings ...string) string {
 	t.Helper()
 	program := findPgBouncer(t)
 	server, err := url.Parse(address)
@@ -30,7 +30,7 @@ func PgBouncer(t testing.TB, address string) string {
 	listen := freeAddress(t)
 	dir := t.TempDir()
 	config, users := filepath.Join(dir, "pgbouncer.ini"), filepath.Join(dir, "users.txt")
-	require.NoError(t, os.WriteFile(config, pgBouncerConfig(server, listen, users), 0o644))
+	require.NoError(t, os.WriteFile(config, pgBouncerConfig(server, listen, users, settings), 0o644))
 	require.NoError(t, os.WriteFile(users, fmt.Appendf(nil, "%q \"\"\n", server.User.Username()), 0o644))
 
 	var arg []string
@@ -74,7 +74,7 @@ func (l *logBuffer) String() string {
 }
 
 // pgBouncerConfig gives every database of the server, through so few connections that each serves several clients.
-func pgBouncerConfig(server *url.URL, listen, users string) []byte {
+func pgBouncerConfig(server *url.URL, listen, users string, settings []string) []byte {
 	host, port, _ := net.SplitHostPort(listen)
 	return fmt.Appendf(nil, `[databases]
 * = host=%s port=%s
@@ -88,7 +88,8 @@ auth_file = %s
 pool_mode = transaction
 default_pool_size = 4
 max_client_conn = 500
-`, server.Hostname(), server.Port(), host, port, users)
+%s
+`, server.Hostname(), server.Port(), host, port, users, strings.Join(settings, "\n"))
 }
 
 func findPgBouncer(t testing.TB) string {
