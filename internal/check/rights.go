@@ -11,11 +11,11 @@ const wantedRights = `
 SELECT 'USAGE ON SCHEMA outbox' FROM pg_namespace WHERE nspname = 'outbox' AND NOT has_schema_privilege(oid, 'USAGE')
 UNION ALL
 SELECT 'UPDATE (id) ON outbox.events' -- which SELECT … FOR UPDATE asks for, of any column
-  FROM pg_class WHERE oid = to_regclass('outbox.events') AND NOT has_any_column_privilege(oid, 'UPDATE')
+  FROM pg_class WHERE relnamespace = to_regnamespace('outbox') AND relname = 'events' AND NOT has_any_column_privilege(oid, 'UPDATE')
 UNION ALL
 SELECT w.rights || ' ON outbox.' || w.name
   FROM (VALUES
-    ('events', 'SELECT, UPDATE, DELETE'), -- UPDATE: what retention removes it locks first.
+    ('events', 'SELECT, DELETE'),
     ('subscriptions', 'SELECT, INSERT, UPDATE, DELETE'),
     ('subscription_changes', 'SELECT, UPDATE, DELETE'),
     ('deliveries', 'SELECT, INSERT, UPDATE, DELETE'),
