@@ -22,6 +22,7 @@ import (
 // What is wrong with a whole server, one after the other on a single cluster that begins as a server does that nobody has
 // set up for replication; each is mended by what the check says.
 func TestServer(t *testing.T) {
+	t.Parallel()
 	cluster := pgtest.Private(t, postgres.Options{FsyncOff: true, Settings: map[string]string{
 		"wal_level": "replica", "max_replication_slots": "1", "max_wal_senders": "1", "wal_init_zero": "off",
 	}})

@@ -77,6 +77,7 @@ func TestReplicationURLMustLeadToTheSameDatabase(t *testing.T) {
 }
 
 func TestPoolerInTheWay(t *testing.T) {
+	t.Parallel()
 	direct := pgtest.URL(t)
 	for _, c := range []struct {
 		name     string

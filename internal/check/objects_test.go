@@ -34,6 +34,7 @@ func requireEachMended(t *testing.T, cfg *config.Config, superuser string, cases
 }
 
 func TestSchema(t *testing.T) {
+	t.Parallel()
 	cfg := settings(t, pgtest.URL(t))
 	i := requireItem(t, look(t, cfg), check.Warning, "schema", "outbox is not there yet")
 	run(t, cfg, cfg.Database.URL, i.Mend.String())
@@ -67,6 +68,7 @@ func TestSchemaThatTheRoleMayNotMake(t *testing.T) {
 
 // A relay whose role owns nothing: the owner sets up, and grants what the check names.
 func TestRights(t *testing.T) {
+	t.Parallel()
 	superuser := pgtest.URL(t)
 	owner := settings(t, superuser)
 	cfg := *owner
@@ -76,9 +78,13 @@ func TestRights(t *testing.T) {
 	i := requireItem(t, look(t, &cfg), check.Fault, "rights", "USAGE ON SCHEMA outbox, UPDATE (id) ON outbox.events, SELECT, DELETE ON outbox.events")
 	run(t, &cfg, superuser, i.Mend.String())
 	requireMended(t, &cfg, "rights", "subscriptions")
+	db := pgtest.Pool(t, cfg.Database.URL)
+	var all bool
+	require.NoError(t, db.QueryRow(t.Context(), "SELECT has_table_privilege('outbox.events', 'UPDATE')").Scan(&all))
+	require.False(t, all, "no more than it needs")
 	setUp(t, &cfg)
 	requireRuns(t, &cfg)
-	_, err := store.DeleteEvents(t.Context(), pgtest.Pool(t, cfg.Database.URL), nil)
+	_, err := store.DeleteEvents(t.Context(), db, nil)
 	require.NoError(t, err, "retention, which comes later, may do what it must")
 
 	execute(t, superuser, "COMMENT ON SCHEMA outbox IS 'Schema version 1.'")
@@ -94,6 +100,7 @@ func TestRights(t *testing.T) {
 }
 
 func TestPublication(t *testing.T) {
+	t.Parallel()
 	cfg := settings(t, pgtest.URL(t))
 	setUp(t, cfg)
 	execute(t, cfg.Database.URL, "CREATE TABLE other (id int PRIMARY KEY)")
@@ -155,6 +162,7 @@ func TestSlot(t *testing.T) {
 }
 
 func TestSlotOfSomethingElse(t *testing.T) {
+	t.Parallel()
 	address, other := pgtest.URL(t), pgtest.URL(t)
 	for _, c := range []struct{ name, address, sql, what string }{
 		{"physical", address, "SELECT pg_create_physical_replication_slot('$slot')", `plugin "", database ""`},

@@ -12,6 +12,7 @@ import (
 )
 
 func TestReadOnly(t *testing.T) {
+	t.Parallel()
 	superuser := pgtest.URL(t)
 	db := database(t, superuser)
 	role := pgtest.Role(t, superuser, "ALTER ROLE %s SUPERUSER")
