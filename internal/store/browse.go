@@ -42,8 +42,8 @@ func (r *LogRow) targets() []any {
 	}
 }
 
-// Place is a place in the log. The zero Place is its newest end.
-type Place struct {
+// LogPlace is a place in the log. The zero LogPlace is its newest end.
+type LogPlace struct {
 	At time.Time
 	ID uuid.UUID
 }
@@ -69,7 +69,7 @@ func (f *LogFilter) restricts() bool {
 // Walk is what one request read of the log.
 type Walk struct {
 	Rows []LogRow
-	Next Place // Where to go on.
+	Next LogPlace // Where to go on.
 	More bool  // Whether there may be more, from Next on.
 	Full bool  // The page is full; otherwise, where there is more, the walk had gone on for long enough.
 }
@@ -122,7 +122,7 @@ var (
 
 // Browse returns up to limit deliveries that fit, newest events first, from a place on. However large the log is and
 // however few fit, it walks a bounded number of rows, and says how far it came.
-func Browse(ctx context.Context, db DB, scope Scope, f LogFilter, from Place, limit int) (*Walk, error) {
+func Browse(ctx context.Context, db DB, scope Scope, f LogFilter, from LogPlace, limit int) (*Walk, error) {
 	start, walk, walked := time.Now(), &Walk{}, 0
 	at := f.begin(from)
 	step := limit + 1
@@ -139,7 +139,7 @@ func Browse(ctx context.Context, db DB, scope Scope, f LogFilter, from Place, li
 		if len(walk.Rows) > limit {
 			walk.Rows = walk.Rows[:limit]
 			last := walk.Rows[limit-1]
-			walk.Next, walk.More, walk.Full = Place{last.EventCreatedAt, last.ID}, true, true
+			walk.Next, walk.More, walk.Full = LogPlace{last.EventCreatedAt, last.ID}, true, true
 			return walk, nil
 		}
 		if n < step {
@@ -153,10 +153,10 @@ func Browse(ctx context.Context, db DB, scope Scope, f LogFilter, from Place, li
 	}
 }
 
-func (f *LogFilter) begin(from Place) Place {
-	begin := Place{farFuture, uuid.Max}
+func (f *LogFilter) begin(from LogPlace) LogPlace {
+	begin := LogPlace{farFuture, uuid.Max}
 	if !f.To.IsZero() {
-		begin = Place{f.To, uuid.Nil}
+		begin = LogPlace{f.To, uuid.Nil}
 	}
 	if !from.At.IsZero() && (from.At.Before(begin.At) || from.At.Equal(begin.At)) {
 		begin = from
@@ -165,7 +165,7 @@ func (f *LogFilter) begin(from Place) Place {
 }
 
 // browseStep walks up to step rows and returns those that fit, where the walk ended, and how many rows it took.
-func browseStep(ctx context.Context, db DB, scope Scope, f *LogFilter, at Place, step, limit int) ([]LogRow, Place, int, error) {
+func browseStep(ctx context.Context, db DB, scope Scope, f *LogFilter, at LogPlace, step, limit int) ([]LogRow, LogPlace, int, error) {
 	earliest := f.From
 	if earliest.IsZero() {
 		earliest = farPast
@@ -194,7 +194,7 @@ func browseStep(ctx context.Context, db DB, scope Scope, f *LogFilter, at Place,
 		}
 	}
 	if endAt != nil && endID != nil {
-		at = Place{*endAt, *endID}
+		at = LogPlace{*endAt, *endID}
 	}
 	return found, at, walked, rows.Err()
 }
