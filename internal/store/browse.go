@@ -175,7 +175,7 @@ func browseStep(ctx context.Context, db DB, scope Scope, f *LogFilter, at LogPla
 		exact, prefix = "", under
 	}
 	rows, err := db.Query(ctx, f.path(), at.At, at.ID, earliest, step, scope.all, scope.tenant, f.Tenant, exact, prefix,
-		f.Statuses, f.UserID, orNull(f.SubscriptionID), f.URL, orNull(f.EventID), limit)
+		f.Statuses, f.UserID, idOrNull(f.SubscriptionID), f.URL, idOrNull(f.EventID), limit)
 	if err != nil {
 		return nil, at, 0, err
 	}
@@ -199,7 +199,7 @@ func browseStep(ctx context.Context, db DB, scope Scope, f *LogFilter, at LogPla
 	return found, at, walked, rows.Err()
 }
 
-func orNull(id uuid.UUID) *uuid.UUID {
+func idOrNull(id uuid.UUID) *uuid.UUID {
 	if id == uuid.Nil {
 		return nil
 	}
