@@ -125,17 +125,10 @@ func ListRelays(ctx context.Context, db DB) ([]RelayRow, error) {
 type MinuteRow struct {
 	MinutesAgo                                      int
 	Events, Accepted, Rejected, Unreachable, Failed int64
-	AnswerCounts, DelayCounts                       []int64 // By duration, in the steps of HistogramSteps, and longer.
+	AnswerCounts, DelayCounts                       Histogram
 	Pending, Retrying                               *int64  // Nil: it did not lead.
 	OldestSeconds                                   *float64
 	SlotLagBytes                                    *int64
-}
-
-// HistogramSteps are the upper bounds of AnswerCounts and DelayCounts, but for the last, which has none.
-var HistogramSteps = []time.Duration{
-	time.Millisecond, 2 * time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond, 20 * time.Millisecond,
-	50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond, 500 * time.Millisecond,
-	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 20 * time.Second,
 }
 
 // LastHour returns what the relays did in the last 60 minutes, oldest first.
