@@ -19,7 +19,7 @@ var functions = template.FuncMap{
 	"stamp":   stamp,
 	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"millis":  millis,
-	"number":  number,
+	"number":  func(n any) string { return number(toInt64(n)) },
 	"bytes":   bytesText,
 	"percent": percent,
 	"host":    func(text string) string { host, _ := splitURL(text); return host },
@@ -88,6 +88,14 @@ func number[N int | int64](n N) string {
 		digits = digits[:i] + "," + digits[i:]
 	}
 	return sign + digits
+}
+
+func toInt64(n any) int64 {
+	if small, ok := n.(int); ok {
+		return int64(small)
+	}
+	large, _ := n.(int64)
+	return large
 }
 
 func bytesText(n int64) string {
