@@ -52,7 +52,7 @@ func (c *Console) overview(ctx context.Context) (*overviewView, error) {
 	}
 	hour := gather(minutes)
 	view.Told = len(minutes) > 0
-	view.Charts = []*chart{hour.throughput(), hour.delay(), hour.answers(), hour.backlog(), hour.lag()}
+	view.Charts = []*chart{hour.throughputChart(), hour.delayChart(), hour.answerChart(), hour.backlogChart(), hour.lagChart()}
 	return &view, nil
 }
 
@@ -107,7 +107,7 @@ func set(to *float64, from *int64) {
 	}
 }
 
-func (h *hour) throughput() *chart {
+func (h *hour) throughputChart() *chart {
 	c := &chart{Title: "Attempts a second", Help: "What was sent, by what came of it.", Series: []series{
 		{"accepted", "c-accepted", h.accepted[:]}, {"rejected", "c-rejected", h.rejected[:]},
 		{"unreachable", "c-unreachable", h.unreachable[:]},
@@ -117,11 +117,11 @@ func (h *hour) throughput() *chart {
 	return c
 }
 
-func (h *hour) delay() *chart {
+func (h *hour) delayChart() *chart {
 	return percentiles("From commit to attempt", "How long after its commit an event was first sent.", h.delays[:])
 }
 
-func (h *hour) answers() *chart {
+func (h *hour) answerChart() *chart {
 	return percentiles("Time to answer", "How long the receivers took, or until they were given up.", h.answers[:])
 }
 
@@ -171,7 +171,7 @@ func quantile(counts store.Histogram, q float64) float64 {
 	return store.StatSteps[len(store.StatSteps)-1].Seconds()
 }
 
-func (h *hour) backlog() *chart {
+func (h *hour) backlogChart() *chart {
 	c := &chart{Title: "Backlog", Help: "Deliveries that wait in the database: to be sent, and to be tried again.", Series: []series{
 		{"pending", "c-pending", h.pending[:]}, {"retrying", "c-unreachable", h.retrying[:]},
 	}}
@@ -196,7 +196,7 @@ func (h *hour) backlog() *chart {
 	return c
 }
 
-func (h *hour) lag() *chart {
+func (h *hour) lagChart() *chart {
 	c := &chart{Title: "Slot lag", Help: "WAL that Postgres keeps for the relay: written since the position it confirmed.", Series: []series{
 		{"lag", "c-p50", h.lag[:]},
 	}}

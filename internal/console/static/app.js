@@ -80,7 +80,9 @@ async function refresh(part) {
 function goLive(part) {
   const every = Number(part.dataset.every);
   const turn = async () => {
-    if (!live.paused && document.visibilityState === "visible" && !part.contains(window.getSelection()?.focusNode?.isCollapsed === false ? window.getSelection().focusNode : null)) {
+    const selection = getSelection();
+    const selecting = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
+    if (!live.paused && !selecting && document.visibilityState === "visible") {
       try {
         await refresh(part);
         part.removeAttribute("data-stale");
