@@ -34,7 +34,7 @@ func spark(day *store.Day) template.HTML {
 	}
 	total := day.Total()
 	var d drawing
-	d.add(`<svg class="spark" viewBox="0 0 %d %d" role="img" aria-label="%s">`, sparkBar*len(day), sparkHeight,
+	d.add(`<svg class="spark" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s">`, sparkBar*len(day), sparkHeight,
 		html.EscapeString("Last 24 hours: "+outcomesText(total)))
 	for i, hour := range day {
 		d.add(`<g>`)

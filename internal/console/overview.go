@@ -141,6 +141,7 @@ func percentiles(title, help string, minutes []store.Histogram) *chart {
 		c.Now = fmt.Sprintf("p50 %s, p99 %s", secondsText(last), secondsText(lastKnown(c.Series[2].Values)))
 	}
 	c.lines(high, func(v float64) float64 { return math.Log10(max(v, low)/low) / math.Log10(high/low) }, secondsText)
+	c.Top = "20 s"
 	return c
 }
 

@@ -25,7 +25,7 @@ type webhooksView struct {
 
 type webhookRow struct {
 	*store.Webhook
-	Title string // The name, or the URL's host.
+	Title string // The name, or the URL.
 	Spark template.HTML
 	Total store.Outcomes
 }
@@ -86,8 +86,8 @@ func (c *Console) withDays(r *request, found []store.Webhook) ([]webhookRow, err
 }
 
 func webhookTitle(w *store.Webhook) string {
-	host, _ := splitURL(w.URL)
-	return derefOr(w.Name, host)
+	host, rest := splitURL(w.URL)
+	return derefOr(w.Name, host+rest)
 }
 
 func severalTenants(all []store.Webhook) bool {

@@ -74,8 +74,8 @@ SELECT s.id, date_trunc('hour', now()) - h * interval '1 hour', '0199c82c-0000-7
        generate_series(0, 23) AS h;
 
 INSERT INTO outbox.relays (id, host, pid, version, slot, started_at, seen_at, leads, ready, state, in_flight) VALUES
-  ('0199c82c-0000-7000-8000-0000000000aa', 'relay-7d9f4', 1, '1.0.0', 'relay', now() - interval '3 days', now(), true, true, 'relaying', 14),
-  ('0199c82c-0000-7000-8000-0000000000ab', 'relay-x2k8p', 1, '1.0.0', 'relay', now() - interval '3 days', now(), false, true, 'standing by: another relay has the slot', 0);
+  ('0199c82c-0000-7000-8000-0000000000aa', 'relay-7d9f4', 1, '1.0.0', 'relay', now() - interval '3 days', now() + interval '9 minutes', true, true, 'relaying', 14),
+  ('0199c82c-0000-7000-8000-0000000000ab', 'relay-x2k8p', 1, '1.0.0', 'relay', now() - interval '3 days', now() + interval '9 minutes', false, true, 'standing by: another relay has the slot', 0);
 
 INSERT INTO outbox.relay_stats (minute, relay_id, events, accepted, rejected, unreachable, failed, answer_counts, delay_counts, pending, retrying, oldest_seconds, slot_lag_bytes)
 SELECT date_trunc('minute', now()) - m * interval '1 minute', '0199c82c-0000-7000-8000-0000000000aa', v * 60, v * 96, v * 5,
@@ -84,5 +84,5 @@ SELECT date_trunc('minute', now()) - m * interval '1 minute', '0199c82c-0000-700
        ARRAY[1800, 900, 160, 40, 12, 4, CASE WHEN m BETWEEN 22 AND 27 THEN 300 ELSE 1 END, 0, 0, 0, 0, 0, 0, 0, 0],
        CASE WHEN m BETWEEN 20 AND 31 THEN 40 * (32 - m) ELSE 3 END, CASE WHEN m <= 31 THEN 900 - 20 * (31 - m) ELSE 12 END, 2,
        CASE WHEN m BETWEEN 18 AND 31 THEN 300000 * (32 - m) ELSE 20000 + m * 700 END
-  FROM generate_series(0, 59) AS m, LATERAL (SELECT (14 + 6 * sin(m / 7.0) + m * 13 % 5)::bigint) AS r(v);
+  FROM generate_series(-30, 59) AS m, LATERAL (SELECT (14 + 6 * sin(m / 7.0) + m * 13 % 5)::bigint) AS r(v);
 ANALYZE;
