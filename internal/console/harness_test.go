@@ -145,7 +145,8 @@ type answer struct {
 
 // text is the body as people read it.
 func (a answer) text() string {
-	plain := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(a.body, " ")
+	plain := regexp.MustCompile(`</?span[^>]*>`).ReplaceAllString(a.body, "") // Within words.
+	plain = regexp.MustCompile(`<[^>]*>`).ReplaceAllString(plain, " ")
 	return strings.Join(strings.Fields(html.UnescapeString(plain)), " ")
 }
 
