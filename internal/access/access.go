@@ -118,11 +118,12 @@ func (g *Gate) byHeader(r *http.Request, header string) (Viewer, error) {
 // as may be are being checked.
 func (g *Gate) SignIn(ctx context.Context, from, name, password string) (Viewer, error) {
 	client := clientKey(from)
-	if g.passwords.remembered(name, password, g.now()) {
-		return Viewer{Operator: true, Name: name}, nil
-	}
+	// Before what is remembered: whoever guesses would find that without waiting.
 	if wait := g.failures.wait(client, g.now()); wait > 0 {
 		return Viewer{}, &WaitError{Wait: wait}
+	}
+	if g.passwords.remembered(name, password, g.now()) {
+		return Viewer{Operator: true, Name: name}, nil
 	}
 	ok, err := g.passwords.check(ctx, name, password, g.now())
 	if err != nil {

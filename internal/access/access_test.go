@@ -187,7 +187,7 @@ func TestThrottle(t *testing.T) {
 	require.Equal(t, clientKey("[::ffff:192.0.2.1]:1"), clientKey("192.0.2.1:9"))
 }
 
-func TestGuessingByHeaderIsSlowedDownAndAKnownPasswordIsNot(t *testing.T) {
+func TestGuessingIsSlowedDownAlsoWhereThePasswordIsRemembered(t *testing.T) {
 	g := newGate(t, config.HTTP{Auth: config.Auth{Users: users(t)}})
 	ctx := context.Background()
 	_, err := g.SignIn(ctx, "192.0.2.1:1", "ada", "correct horse")
@@ -200,7 +200,9 @@ func TestGuessingByHeaderIsSlowedDownAndAKnownPasswordIsNot(t *testing.T) {
 	_, err = g.SignIn(ctx, "192.0.2.1:1", "ada", "y")
 	require.ErrorAs(t, err, &wait)
 	_, err = g.SignIn(ctx, "192.0.2.1:1", "ada", "correct horse")
-	require.NoError(t, err, "a program that knows the password goes on working behind the same address")
+	require.ErrorAs(t, err, &wait)
+	_, err = g.SignIn(ctx, "192.0.2.2:1", "ada", "correct horse")
+	require.NoError(t, err, "others need not wait")
 }
 
 func TestMetrics(t *testing.T) {

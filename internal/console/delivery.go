@@ -25,19 +25,19 @@ const (
 // deliveryView is one delivery.
 type deliveryView struct {
 	*store.DeliveryDetail
-	Title     string
-	Pretty    template.HTML // The payload.
-	Cut       bool          // Only the beginning of it is shown.
-	CanSave   bool          // It is short enough to be downloaded.
-	Body      string        // As it is sent.
-	Headers   []headerLine
-	Tries []attemptView
-	Siblings  []logRowView // Other deliveries of the same event.
-	Replays   []logRowView // Those that replay this one.
-	NoReplay  string       // Why it can't be replayed.
-	Error     string
-	UserLink  string
-	Waiting   bool
+	Title    string
+	Pretty   template.HTML // The payload.
+	Cut      bool          // Only the beginning of it is shown.
+	CanSave  bool          // It is short enough to be downloaded.
+	Body     string        // As it is sent.
+	Headers  []headerLine
+	Tries    []attemptView
+	Siblings []logRowView // Other deliveries of the same event.
+	Replays  []logRowView // Those that replay this one.
+	NoReplay string       // Why it can't be replayed.
+	Error    string
+	UserLink string
+	Waiting  bool
 }
 
 // headerLine is a header of the request. What is not shown has a reason.

@@ -70,8 +70,8 @@ func (f *LogFilter) restricts() bool {
 type Walk struct {
 	Rows []LogRow
 	Next LogPlace // Where to go on.
-	More bool  // Whether there may be more, from Next on.
-	Full bool  // The page is full; otherwise, where there is more, the walk had gone on for long enough.
+	More bool     // Whether there may be more, from Next on.
+	Full bool     // The page is full; otherwise, where there is more, the walk had gone on for long enough.
 }
 
 const (

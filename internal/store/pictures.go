@@ -126,7 +126,7 @@ type MinuteRow struct {
 	MinutesAgo                                      int
 	Events, Accepted, Rejected, Unreachable, Failed int64
 	AnswerCounts, DelayCounts                       Histogram
-	Pending, Retrying                               *int64  // Nil: it did not lead.
+	Pending, Retrying                               *int64 // Nil: it did not lead.
 	OldestSeconds                                   *float64
 	SlotLagBytes                                    *int64
 }
