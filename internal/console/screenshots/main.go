@@ -33,7 +33,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if len(os.Args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: screenshots FOLDER [PAGE…]")
+		fmt.Fprintln(os.Stderr, "usage: screenshots FOLDER [PAGE | PAGE-light-phone …]")
 		os.Exit(2)
 	}
 	if err := run(ctx, os.Args[1], os.Args[2:]); err != nil {

@@ -89,16 +89,17 @@ func draw(ctx context.Context, shots []shot, only []string, keep func(name strin
 	browser, quit := chromedp.NewContext(allocator)
 	defer quit()
 	for _, s := range shots {
-		if len(only) > 0 && !slices.Contains(only, s.name) {
-			continue
-		}
 		for _, theme := range []string{"light", "dark"} {
 			for _, w := range sizes {
+				name := s.name + "-" + theme + "-" + w.name
+				if len(only) > 0 && !slices.Contains(only, s.name) && !slices.Contains(only, name) {
+					continue
+				}
 				png, err := drawOne(browser, s, theme, w)
 				if err != nil {
-					return fmt.Errorf("draw %s: %w", s.name, err)
+					return fmt.Errorf("draw %s: %w", name, err)
 				}
-				if err := keep(s.name+"-"+theme+"-"+w.name, png); err != nil {
+				if err := keep(name, png); err != nil {
 					return err
 				}
 			}
