@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -115,6 +116,7 @@ func noReplay(d *store.DeliveryDetail) string {
 	return ""
 }
 
+// attemptViews are the attempts, the last one first.
 func attemptViews(r *request, attempts []store.AttemptRow) []attemptView {
 	all := make([]attemptView, len(attempts))
 	for i, a := range attempts {
@@ -127,6 +129,7 @@ func attemptViews(r *request, attempts []store.AttemptRow) []attemptView {
 			all[i].Next = durationText(attempts[i+1].StartedAt.Sub(ended).Round(100 * time.Millisecond))
 		}
 	}
+	slices.Reverse(all)
 	return all
 }
 

@@ -48,6 +48,7 @@ type logRowView struct {
 	ShowTenant bool
 	UserLink   string
 	Replay     bool
+	ByUser     bool // In a list of one user's, where the user need not be said.
 }
 
 func logRowViews(r *request, rows []store.LogRow) []logRowView {

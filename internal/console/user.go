@@ -41,6 +41,9 @@ func (c *Console) userPage(w http.ResponseWriter, r *request) error {
 	}
 	view.fill(r, walk)
 	view.ByUser = true
+	for i := range view.Rows {
+		view.Rows[i].ByUser = true
+	}
 	if walk.More {
 		separator := "?"
 		if strings.Contains(userPath(id), "?") {

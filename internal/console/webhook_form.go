@@ -93,7 +93,7 @@ func (c *Console) emptyForm(r *request) *webhookForm {
 func (c *Console) formOf(w *store.Webhook) *webhookForm {
 	address := "/webhooks/" + w.ID.String()
 	f := &webhookForm{
-		Seen: seenText(w.UpdatedAt), Action: address + "/edit", Back: address, Title: "Change " + webhookTitle(w),
+		Seen: seenText(w.UpdatedAt), Action: address + "/edit", Back: address, Title: webhookTitle(w),
 		Tenant: w.Tenant, Name: derefOr(w.Name, ""), URL: w.URL, Headers: headerFields(w.Headers),
 		Everything: slices.Contains(w.EventTypes, "*"),
 	}
@@ -194,6 +194,9 @@ func (c *Console) showForm(w http.ResponseWriter, r *request, status int, f *web
 		return err
 	}
 	title := f.Title
+	if !f.New {
+		title = "Edit " + title
+	}
 	if len(f.Faults) > 0 {
 		title = "Please check: " + title
 	}

@@ -22,23 +22,29 @@ UPDATE outbox.subscriptions SET active = false, disabled_reason = 'answered 410'
 
 -- One event every some seconds, to whom it concerns.
 CREATE TEMP TABLE happened AS
-SELECT n, now() - n * n * interval '0.9 seconds' - n * interval '7 seconds' AS at,
+SELECT n, now() - n * n * interval '1.1 seconds' - n * interval '9 seconds' - interval '12 seconds' AS at,
        (ARRAY['user.invited', 'order.paid', 'user.signed_up', 'order.paid', 'user.invited', 'order.refunded', 'user.deleted', 'invoice.overdue', 'user.signed_up'])[1 + n % 9] AS type,
        (1000 + (n * 37) % 53)::text AS user_id
-  FROM generate_series(1, 260) AS n;
+  FROM generate_series(1, 440) AS n;
 
 INSERT INTO outbox.events (id, type, user_id, payload, created_at)
 SELECT (lpad(to_hex((extract(epoch FROM h.at) * 1000)::bigint), 12, '0') || '7' || substr(md5(n::text), 1, 3) || '8' || substr(md5(n::text), 4, 15))::uuid,
        h.type, h.user_id, replace(e.sample::text, '42', h.user_id)::json, h.at
   FROM happened AS h JOIN outbox.event_types AS e USING (type);
 
+-- When each attempt began that gets no answer: 15 s each, and the pauses between them.
+CREATE TEMP TABLE schedule AS
+SELECT a AS attempt, (SELECT coalesce(sum(20 + k ^ 4), 0) FROM generate_series(1, a - 1) AS k) * interval '1 second' AS after
+  FROM generate_series(1, 17) AS a;
+
 INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, last_attempt_at, next_attempt_at, finished_at, attempts,
   response_code, status, event_type, tenant, user_id, url, error_class, error)
 SELECT outbox.delivery_id(e.id, s.id), e.id, s.id, e.created_at,
-       CASE WHEN k.status = 'retrying' THEN now() + interval '83 seconds' END, e.created_at + interval '42 ms',
-       CASE WHEN k.status = 'retrying' THEN now() + interval '83 seconds' END,
-       CASE WHEN k.status <> 'retrying' THEN e.created_at + interval '44 ms' END,
-       CASE k.status WHEN 'retrying' THEN 3 WHEN 'failed' THEN 16 ELSE 1 END,
+       CASE WHEN k.status = 'retrying' THEN e.created_at + next.after END,
+       e.created_at + CASE WHEN k.status IN ('retrying', 'failed') THEN made.after + interval '15 s' ELSE interval '42 ms' END,
+       CASE WHEN k.status = 'retrying' THEN e.created_at + next.after END,
+       CASE k.status WHEN 'retrying' THEN NULL WHEN 'failed' THEN e.created_at + made.after + interval '15 s' ELSE e.created_at + interval '44 ms' END,
+       CASE WHEN k.status IN ('retrying', 'failed') THEN made.attempt ELSE 1 END,
        CASE k.status WHEN 'accepted' THEN 200 WHEN 'rejected' THEN k.code END,
        k.status, e.type, 'default', e.user_id, s.url,
        CASE WHEN k.status IN ('retrying', 'failed') THEN 'timeout' END,
@@ -48,20 +54,22 @@ SELECT outbox.delivery_id(e.id, s.id), e.id, s.id, e.created_at,
          SELECT FROM unnest(s.event_types) AS p WHERE e.type = p OR right(p, 1) = '*' AND starts_with(e.type, rtrim(p, '*')))
   CROSS JOIN LATERAL (SELECT ('x' || substr(md5(e.id::text || s.id::text), 1, 6))::bit(24)::int AS r) AS r
   CROSS JOIN LATERAL (SELECT CASE
+      WHEN s.name = 'billing' AND e.created_at < now() - interval '51 hours' THEN 'failed'
+      WHEN s.name = 'billing' AND (e.created_at > now() - interval '12 minutes' OR r.r % 9 = 0) AND e.created_at < now() - interval '20 seconds' THEN 'retrying'
       WHEN s.name = 'chat alerts' AND r.r % 3 = 0 THEN 'rejected'
-      WHEN s.name = 'billing' AND e.created_at > now() - interval '6 minutes' THEN 'retrying'
-      WHEN s.name = 'billing' AND r.r % 17 = 0 THEN 'failed'
       WHEN r.r % 61 = 0 THEN 'rejected'
       ELSE 'accepted' END AS status, CASE WHEN s.name = 'chat alerts' THEN 429 ELSE 500 END AS code) AS k
+  CROSS JOIN LATERAL (SELECT * FROM schedule AS c WHERE c.attempt <= 16 AND e.created_at + c.after + interval '15 s' < now() ORDER BY c.attempt DESC LIMIT 1) AS made
+  JOIN schedule AS next ON next.attempt = made.attempt + 1
  WHERE e.created_at >= s.created_at;
 
 INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms, response_code, error_class, error, response_body)
-SELECT d.id, d.event_created_at + (a - 1) * interval '6 seconds' + (a - 1) ^ 2 * interval '9 seconds', a,
+SELECT d.id, d.event_created_at + c.after, c.attempt,
        CASE WHEN d.error_class IS NULL THEN 12 + abs(hashtext(d.id::text)) % 190 ELSE 15000 END, d.response_code, d.error_class, d.error,
        CASE WHEN d.response_code = 200 THEN '{"ok": true}'
             WHEN d.response_code = 429 THEN '{"error": "rate_limited", "retry_after": 30}'
             WHEN d.response_code = 500 THEN E'<!doctype html>\n<title>Internal Server Error</title>\n<h1>500</h1>' END
-  FROM outbox.deliveries AS d, generate_series(1, d.attempts) AS a;
+  FROM outbox.deliveries AS d JOIN schedule AS c ON c.attempt <= d.attempts;
 
 INSERT INTO outbox.subscription_stats (subscription_id, hour, relay_id, accepted, rejected, unreachable, failed, duration_ms)
 SELECT s.id, date_trunc('hour', now()) - h * interval '1 hour', '0199c82c-0000-7000-8000-0000000000aa',

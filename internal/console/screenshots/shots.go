@@ -32,7 +32,7 @@ var sizes = []size{{"desktop", 1280, 860, false}, {"phone", 390, 844, true}}
 func allShots(ctx context.Context, full, empty *stage) ([]shot, error) {
 	var retrying, rejected, accepted, user string
 	err := full.db.QueryRow(ctx, `
-		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' ORDER BY id DESC LIMIT 1),
+		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' AND attempts = 3 ORDER BY id DESC LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE response_code = 429 ORDER BY id DESC LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE status = 'accepted' AND event_type = 'order.paid' ORDER BY id DESC LIMIT 1),
 		       (SELECT user_id FROM outbox.deliveries ORDER BY id DESC OFFSET 20 LIMIT 1)`).Scan(&retrying, &rejected, &accepted, &user)
