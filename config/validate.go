@@ -6,12 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -155,20 +153,6 @@ func (n Network) validate(f *faults) {
 		} else {
 			f.add(at, "%q is not a network: write 10.0.0.0/8 or fd00::/8", text)
 		}
-	}
-}
-
-func (h HTTP) validate(f *faults) {
-	if h.Listen == "" {
-		return
-	}
-	_, port, err := net.SplitHostPort(h.Listen)
-	if err != nil {
-		f.add("http.listen", "%q is not host:port: write 127.0.0.1:8080, or \"\" to switch it off", h.Listen)
-		return
-	}
-	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		f.add("http.listen", "%q is not a port: 0 to 65535", port)
 	}
 }
 

@@ -79,6 +79,8 @@ func newRootCommand(p *program) *cobra.Command {
 		newDocsCommand(p),
 		newAdoptCommand(p),
 		newTeardownCommand(p),
+		newConsoleLinkCommand(p),
+		newHashPasswordCommand(p),
 		newVersionCommand(p),
 	)
 	setHelp(root)

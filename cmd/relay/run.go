@@ -107,7 +107,11 @@ func runRelay(ctx context.Context, cfg *config.Config, log *slog.Logger) error {
 	defer stopServing()
 	if listener != nil {
 		log.Info("listening", "address", listener.Addr().String())
-		server := httpserver.New(httpserver.Options{Ready: engine.Ready, Metrics: registry, Logger: log})
+		server, closeServer, err := newServer(ctx, cfg, engine, registry, log)
+		if err != nil {
+			return err
+		}
+		defer closeServer()
 		both.Go(func() error { return server.Serve(serving, listener) })
 	}
 	both.Go(func() error {

@@ -21,6 +21,8 @@ type Options struct {
 	// Ready says whether events are being relayed, and in a few words why (not). It is called at every request of /readyz.
 	Ready   func() (bool, string)
 	Metrics prometheus.Gatherer
+	// Protect stands before /metrics. Default: nothing does.
+	Protect func(http.Handler) http.Handler
 	Root    http.Handler // Everything that is not a path of this package. Default: a line of text that names those.
 	Logger  *slog.Logger // Default: discards.
 }
@@ -47,6 +49,9 @@ func New(o Options) *Server {
 	if o.Root == nil {
 		o.Root = http.HandlerFunc(index)
 	}
+	if o.Protect == nil {
+		o.Protect = func(next http.Handler) http.Handler { return next }
+	}
 	s := &Server{mux: http.NewServeMux(), log: o.Logger}
 	s.get("/healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok") })
 	s.get("/readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -57,10 +62,10 @@ func New(o Options) *Server {
 		}
 		plain(w, status, why)
 	})
-	s.get("/metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
+	s.get("/metrics", o.Protect(promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{
 		ErrorLog:      slog.NewLogLogger(o.Logger.Handler(), slog.LevelWarn),
 		ErrorHandling: promhttp.ContinueOnError,
-	}).ServeHTTP)
+	})).ServeHTTP)
 	s.mux.Handle("/", o.Root)
 	return s
 }
