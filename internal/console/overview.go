@@ -40,7 +40,7 @@ func (c *Console) overviewLive(w http.ResponseWriter, r *request) error {
 func (c *Console) overview(ctx context.Context) (*overviewView, error) {
 	var view overviewView
 	var err error
-	if view.Relays, err = store.ListRelays(ctx, c.db); err != nil {
+	if view.Relays, err = store.RelayRows(ctx, c.db); err != nil {
 		return nil, err
 	}
 	minutes, err := store.LastHour(ctx, c.db)

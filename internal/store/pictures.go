@@ -108,8 +108,8 @@ type RelayRow struct {
 	InFlight          int
 }
 
-// ListRelays returns the relays that run, or did a moment ago, the leading one first.
-func ListRelays(ctx context.Context, db DB) ([]RelayRow, error) {
+// RelayRows returns the relays that run, or did a moment ago, the leading one first.
+func RelayRows(ctx context.Context, db DB) ([]RelayRow, error) {
 	rows, err := db.Query(ctx, overviewRelaysSQL)
 	if err != nil {
 		return nil, fmt.Errorf("list relays: %w", err)
