@@ -20,9 +20,9 @@ func eventsRelation(t testing.TB, columns ...string) *relation {
 	return rel
 }
 
-// insertMessage is what the server sends for a row; nil: NULL.
-func insertMessage(relation uint32, values ...any) []byte {
-	b := binary.BigEndian.AppendUint32([]byte{'I'}, relation)
+// insertMessage is what the server sends for a row of relation 7; nil: NULL.
+func insertMessage(values ...any) []byte {
+	b := binary.BigEndian.AppendUint32([]byte{'I'}, 7)
 	b = binary.BigEndian.AppendUint16(append(b, 'N'), uint16(len(values)))
 	for _, v := range values {
 		if v == nil {
@@ -38,7 +38,7 @@ func insertMessage(relation uint32, values ...any) []byte {
 func TestDecodeEventMapsColumnsByName(t *testing.T) {
 	rel := eventsRelation(t, "created_at", "extra", "payload", "user_id", "tenant", "type", "id")
 	var row tuple
-	err := decodeInsert(insertMessage(7, "2026-01-02 03:04:05.678901+00", "x", `{"a": 1}`, nil, "default", "user.invited",
+	err := decodeInsert(insertMessage("2026-01-02 03:04:05.678901+00", "x", `{"a": 1}`, nil, "default", "user.invited",
 		"01a20937-d599-7c9e-8834-6847acbc5108"), map[uint32]*relation{7: rel}, &row)
 	require.NoError(t, err)
 	e, err := decodeEvent(&row)
@@ -60,7 +60,7 @@ func TestAMissingColumnIsAnError(t *testing.T) {
 }
 
 func TestDecodeInsertAgreesWithPglogrepl(t *testing.T) {
-	message := insertMessage(7, "a", nil, "")
+	message := insertMessage("a", nil, "")
 	parsed, err := pglogrepl.Parse(message)
 	require.NoError(t, err)
 	var row tuple
@@ -72,7 +72,7 @@ func TestDecodeInsertAgreesWithPglogrepl(t *testing.T) {
 }
 
 func FuzzDecodeInsert(f *testing.F) {
-	whole := insertMessage(7, "01a20937-d599-7c9e-8834-6847acbc5108", "a.b", "t", nil, "1", "2026-01-02 03:04:05+00")
+	whole := insertMessage("01a20937-d599-7c9e-8834-6847acbc5108", "a.b", "t", nil, "1", "2026-01-02 03:04:05+00")
 	for n := range len(whole) {
 		f.Add(whole[:n])
 	}

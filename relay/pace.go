@@ -50,9 +50,9 @@ func (p *pace) spend(now time.Time) {
 	p.next = p.next.Add(p.every)
 }
 
-// within is how many more requests may begin in the time to come, besides n that wait already.
-func (p *pace) within(now time.Time, horizon time.Duration, n int) int {
-	left := horizon - p.wait(now, n)
+// within is how many more requests may begin before the horizon, besides n that wait already. There must be a rate.
+func (p *pace) within(now time.Time, n int) int {
+	left := paceHorizon - p.wait(now, n)
 	if left < 0 {
 		return 0
 	}

@@ -49,12 +49,12 @@ func TestPaceWithinCountsWhatMayBegin(t *testing.T) {
 	var p pace
 	p.set(20)
 	now := time.Now()
-	require.Equal(t, 6, p.within(now, paceHorizon, 0), "now, and after 50, 100, 150, 200 and 250 ms")
-	require.Equal(t, 1, p.within(now, paceHorizon, 5))
-	require.Zero(t, p.within(now, paceHorizon, 6))
+	require.Equal(t, 6, p.within(now, 0), "now, and after 50, 100, 150, 200 and 250 ms")
+	require.Equal(t, 1, p.within(now, 5))
+	require.Zero(t, p.within(now, 6))
 	p.set(0.1)
-	require.Equal(t, 1, p.within(now, paceHorizon, 0))
+	require.Equal(t, 1, p.within(now, 0))
 	p.spend(now)
-	require.Zero(t, p.within(now, paceHorizon, 0))
+	require.Zero(t, p.within(now, 0))
 	require.Equal(t, 10*time.Second-paceSlack, p.wait(now, 0))
 }

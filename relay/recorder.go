@@ -413,11 +413,12 @@ func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 		}
 		if try < visibleTries {
 			sleep(ctx, visiblePause)
-		} else if marked < expected {
-			return errInvisible
-		} else {
-			return nil
+			continue
 		}
+		if marked < expected {
+			return errInvisible
+		}
+		return nil
 	}
 }
 

@@ -151,7 +151,7 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 		room = max(1, l.window/4) // Busy with the stream, but moving: some go before what waits in its queue.
 	}
 	if l.pace.every > 0 {
-		if room = min(room, l.pace.within(now, paceHorizon, len(l.queue))); room <= 0 {
+		if room = min(room, l.pace.within(now, len(l.queue))); room <= 0 {
 			p.wakeLater(l, now)
 		}
 	}

@@ -20,18 +20,16 @@ func TestFailover(t *testing.T) {
 	cfg.Database.URL = primary.URL("postgres")
 	says := func(status check.Status, texts ...string) func() bool {
 		return func() bool {
-			for _, i := range failoverItems(t, cfg) {
-				if i.Status != status {
+			items := failoverItems(t, cfg)
+			if len(items) != 1 || items[0].Status != status {
+				return false
+			}
+			for _, text := range texts {
+				if !strings.Contains(items[0].What, text) {
 					return false
 				}
-				for _, text := range texts {
-					if !strings.Contains(i.What, text) {
-						return false
-					}
-				}
-				return true
 			}
-			return false
+			return true
 		}
 	}
 	require.Empty(t, failoverItems(t, cfg), "no slot yet")

@@ -24,13 +24,13 @@ var functions = template.FuncMap{
 	"percent": percent,
 	"host":    func(text string) string { host, _ := splitURL(text); return host },
 	"rest":    func(text string) string { _, rest := splitURL(text); return rest },
-	"short":   func(id uuid.UUID) string { return shortID(id) },
+	"short":   shortID,
 	"user":    userPath,
 	"plural":  plural,
 	"phrase":  statusPhrase,
 	"deref":   func(s *string) string { return derefOr(s, "") },
 	"join":    strings.Join,
-	"seconds": func(d time.Duration) string { return durationText(d) },
+	"seconds": durationText,
 }
 
 const (

@@ -80,13 +80,10 @@ func value[T any](s *site, sql string, args ...any) (v T) {
 	return v
 }
 
-func (s *site) subscribe(tenant, name, url string, types ...string) uuid.UUID {
+func (s *site) subscribe(tenant, name, url string) uuid.UUID {
 	s.t.Helper()
-	if len(types) == 0 {
-		types = []string{"*"}
-	}
-	return value[uuid.UUID](s, `INSERT INTO outbox.subscriptions (tenant, name, url, event_types) VALUES ($1, $2, $3, $4) RETURNING id`,
-		tenant, name, url, types)
+	return value[uuid.UUID](s, `INSERT INTO outbox.subscriptions (tenant, name, url, event_types) VALUES ($1, $2, $3, '{*}') RETURNING id`,
+		tenant, name, url)
 }
 
 // deliver writes a delivery down, as the relay would have.
@@ -128,11 +125,11 @@ func (s *site) browser() *browser {
 	return &browser{site: s, client: client, header: http.Header{}}
 }
 
-// tenant is a browser that came in by a link for one tenant.
-func (s *site) tenant(name string) *browser {
+// acme is a browser that came in by a link for the tenant acme.
+func (s *site) acme() *browser {
 	s.t.Helper()
 	b := s.browser()
-	answer := b.post("/enter", url.Values{"token": {s.token(name)}})
+	answer := b.post("/enter", url.Values{"token": {s.token("acme")}})
 	require.Equal(s.t, http.StatusSeeOther, answer.code, answer.body)
 	return b
 }

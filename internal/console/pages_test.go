@@ -19,7 +19,7 @@ func TestNewcomersAreToldWhatToDo(t *testing.T) {
 	require.Contains(t, b.get("/log").text(), "Nothing was sent yet")
 	require.Contains(t, b.get("/docs").text(), "No event type is documented yet")
 	require.Contains(t, b.get("/overview").text(), "No relay has been seen")
-	require.NotContains(t, s.tenant("acme").get("/docs").text(), "relay.yaml")
+	require.NotContains(t, s.acme().get("/docs").text(), "relay.yaml")
 }
 
 func TestDocs(t *testing.T) {

@@ -24,7 +24,7 @@ func TestATenantSeesAndTouchesNothingOfAnother(t *testing.T) {
 	mine := s.subscribe("acme", "acme hook", "https://acme.example.com/")
 	s.deliver(mine, "order.paid", "acme-user", `{"of": "acme"}`, "accepted")
 	before := value[string](s, rows)
-	b := s.tenant("acme")
+	b := s.acme()
 
 	hook, sent := "/webhooks/"+theirs.String(), "/deliveries/"+delivery.String()
 	for _, path := range []string{
@@ -76,7 +76,7 @@ func TestATenantWorksWithItsOwn(t *testing.T) {
 	s := newSite(t)
 	mine := s.subscribe("acme", "acme hook", "https://acme.example.com/")
 	delivery := s.deliver(mine, "order.paid", "u1", `{"of": "acme"}`, "rejected")
-	b := s.tenant("acme")
+	b := s.acme()
 	for _, path := range []string{"/", "/webhooks/" + mine.String(), "/log", "/docs", "/deliveries/" + delivery.String()} {
 		require.Equal(t, http.StatusOK, b.get(path).code, path)
 	}
@@ -93,7 +93,7 @@ func TestATenantWorksWithItsOwn(t *testing.T) {
 func TestATenantMayHaveSoManyWebhooks(t *testing.T) {
 	s := newSite(t)
 	s.exec(`INSERT INTO outbox.subscriptions (tenant, url, event_types) SELECT 'acme', 'https://x.example.com/' || n, '{*}' FROM generate_series(1, 100) AS n`)
-	a := s.tenant("acme").post("/webhooks", url.Values{"url": {"https://x.example.com/"}, "which": {"all"}})
+	a := s.acme().post("/webhooks", url.Values{"url": {"https://x.example.com/"}, "which": {"all"}})
 	require.Equal(t, http.StatusUnprocessableEntity, a.code)
 	require.Contains(t, a.text(), "there are 100 webhooks already")
 	require.Equal(t, http.StatusCreated, s.browser().post("/webhooks", url.Values{"url": {"https://x.example.com/"}, "which": {"all"}, "tenant": {"acme"}}).code)
@@ -107,7 +107,7 @@ func TestATenantIsNotToldOfPrivateAddresses(t *testing.T) {
 	s.exec(`UPDATE outbox.deliveries SET error_class = 'blocked', error = 'address 10.9.9.9:80 refused'`)
 	s.exec(`UPDATE outbox.attempts SET error_class = 'blocked', error = 'address 10.9.9.9:80 refused'`)
 	for _, path := range []string{"/log", "/deliveries/" + delivery.String()} {
-		require.NotContains(t, s.tenant("acme").get(path).body, "10.9.9.9")
+		require.NotContains(t, s.acme().get(path).body, "10.9.9.9")
 		require.Contains(t, s.browser().get(path).body, "10.9.9.9")
 	}
 }

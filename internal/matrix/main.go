@@ -20,7 +20,6 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
 	// Not the user's own cache: the superuser's is closed to the account that servers run as.
 	cache := flag.String("cache", filepath.Join(os.TempDir(), "relay-matrix"), "the `folder` that binaries are kept in")
 	wanted := flag.String("versions", "14,16,17,18", "major `versions`, with commas between")
@@ -29,7 +28,9 @@ func main() {
 	if len(args) == 0 {
 		args = []string{"./..."}
 	}
-	if err := run(ctx, *cache, strings.Split(*wanted, ","), args); err != nil {
+	err := run(ctx, *cache, strings.Split(*wanted, ","), args)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "matrix:", err)
 		os.Exit(1)
 	}
