@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,11 +14,18 @@ import (
 
 // overviewView is how the relays do.
 type overviewView struct {
-	Relays []store.RelayRow
+	Relays []store.SeenRelay
 	Charts []*chart
 	Worst  []store.WorstRow
 	Told   bool // There are statistics at all.
 }
+
+const (
+	// relayGone is when a relay that has not been heard of counts as gone: it writes its row every few seconds.
+	relayGone = 30 * time.Second
+	// forgetRelay is when nobody needs to hear of it any more.
+	forgetRelay = 10 * time.Minute
+)
 
 func (c *Console) overviewPage(w http.ResponseWriter, r *request) error {
 	view, err := c.overview(r.Context())
@@ -39,10 +47,11 @@ func (c *Console) overviewLive(w http.ResponseWriter, r *request) error {
 
 func (c *Console) overview(ctx context.Context) (*overviewView, error) {
 	var view overviewView
-	var err error
-	if view.Relays, err = store.RelayRows(ctx, c.db); err != nil {
+	relays, err := store.ListRelays(ctx, c.db)
+	if err != nil {
 		return nil, err
 	}
+	view.Relays = slices.DeleteFunc(relays, func(r store.SeenRelay) bool { return r.SeenAgo > forgetRelay })
 	minutes, err := store.LastHour(ctx, c.db)
 	if err != nil {
 		return nil, err
