@@ -72,6 +72,7 @@ type hour struct {
 	accepted, rejected, unreachable [minutesShown]float64 // Attempts a second.
 	answers, delays                 [minutesShown]store.Histogram
 	pending, retrying, lag, oldest  [minutesShown]float64
+	now                             int // The newest minute that something is known of.
 }
 
 func gather(rows []store.MinuteRow) *hour {
@@ -85,9 +86,10 @@ func gather(rows []store.MinuteRow) *hour {
 		if i < 0 || i >= minutesShown {
 			continue
 		}
+		h.now = max(h.now, i)
 		length := 60.0
-		if row.MinutesAgo == 0 {
-			length = max(1, float64(time.Now().Second()))
+		if row.MinutesAgo == 0 { // Not over yet; and in its first seconds there is little to tell a rate from.
+			length = max(10, float64(time.Now().Second()))
 		}
 		h.accepted[i] += float64(row.Accepted) / length
 		h.rejected[i] += float64(row.Rejected) / length
@@ -121,7 +123,10 @@ func (h *hour) throughputChart() *chart {
 		{"accepted", "c-accepted", h.accepted[:]}, {"rejected", "c-rejected", h.rejected[:]},
 		{"unreachable", "c-unreachable", h.unreachable[:]},
 	}}
-	c.Now = rateText(c.sum(minutesShown - 1))
+	c.Now = "0"
+	if h.now >= minutesShown-2 { // Otherwise no relay has written anything for more than a minute.
+		c.Now = rateText(c.sum(h.now))
+	}
 	c.stack(rateText)
 	return c
 }
