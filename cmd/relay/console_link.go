@@ -20,12 +20,13 @@ func newConsoleLinkCommand(p *program) *cobra.Command {
 	var expires time.Duration
 	cmd := &cobra.Command{
 		Use:   "console-link --tenant TENANT",
-		Short: "Print a link to the console that shows one tenant's webhooks, docs and log, and nothing else",
-		Long: "Print a link to the console that shows one tenant's webhooks, docs and log, and nothing else, until it expires.\n" +
-			"Whoever has the link has that access. It is signed with http.link_key; docs/console.md says how a host app makes\n" +
-			"such links itself.",
+		Short: "Print a link to the console for one tenant",
+		Long: "Print a link to the console that shows one tenant's webhooks, docs and log, and\n" +
+			"nothing else, until it expires. Whoever has the link has that access. It is\n" +
+			"signed with http.link_key; docs/console.md says how a host app makes such links\n" +
+			"itself.",
 		Example: "  relay console-link --tenant acme --expires 1h --url https://relay.example.com",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if tenant == "" {
 				return usagef("--tenant is missing: whose webhooks is the link to show?")

@@ -18,12 +18,13 @@ func newHashPasswordCommand(p *program) *cobra.Command {
 	var token bool
 	cmd := &cobra.Command{
 		Use:   "hash-password",
-		Short: "Read a password and print its hash for http.auth.users",
-		Long: "Read a password from the terminal, without showing it, or a line of standard input, and print its bcrypt hash for\n" +
-			"password_hash in http.auth.users. With --token, make a random token instead and print it with its hash for\n" +
+		Short: "Hash a password for http.auth.users",
+		Long: "Read a password from the terminal, without showing it, or a line of standard\n" +
+			"input, and print its bcrypt hash for password_hash in http.auth.users.\n\n" +
+			"With --token, make a random token instead and print it with its hash for\n" +
 			"http.auth.tokens; the token is not shown again.",
 		Example: "  relay hash-password\n  pass show relay | relay hash-password\n  relay hash-password --token",
-		Args:    cobra.NoArgs,
+		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if token {
 				text, hash := access.NewToken()

@@ -31,9 +31,9 @@ func newRunCommand(p *program) *cobra.Command {
 		Long: "Set up what is missing (schema, publication, replication slot), then relay until\n" +
 			"SIGTERM or SIGINT (Ctrl-C). The first signal lets what is in flight end and be\n" +
 			"recorded; a second one ends the program at once.\n\n" +
-			"While it runs, http.listen (127.0.0.1:8080) answers /healthz, /readyz and\n" +
-			"/metrics. Several may run on one database: one relays, the others stand by and\n" +
-			"take over when it ends.",
+			"While it runs, the console is at http.listen (http://127.0.0.1:8080), with\n" +
+			"/healthz, /readyz and /metrics. Several may run on one database: one relays, the\n" +
+			"others stand by and take over when it ends.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			log, err := logs.logger(p.stderr)

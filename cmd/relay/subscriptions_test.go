@@ -142,7 +142,7 @@ func TestDeclaredSubscriptionsBelongToTheFile(t *testing.T) {
 	did(t, "init")
 	require.Equal(t, "relay: relay.yaml gives the secret of crm, and would bring it back at the next start: change it there\n",
 		refused(t, exitFailed, "subscriptions", "rotate", "crm"))
-	for verb, does := range map[string]string{"disable": "switches it on again", "remove": "makes it again"} {
-		require.Equal(t, "relay: warning: relay.yaml declares crm: the next start "+does+"; take it out there\n", do("subscriptions", verb, "crm").err)
+	for _, verb := range [][2]string{{"disable", "switches it on again"}, {"remove", "makes it again"}} { // In this order.
+		require.Equal(t, "relay: warning: relay.yaml declares crm: the next start "+verb[1]+"; take it out there\n", do("subscriptions", verb[0], "crm").err)
 	}
 }

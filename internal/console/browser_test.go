@@ -198,6 +198,9 @@ func journey(t *testing.T, browser context.Context, s *site, got *receiver.Recei
 	shown := evaluate[string](p, `document.querySelector(".secret code").innerText`)
 	require.Equal(t, value[string](s, `SELECT secret FROM outbox.subscriptions`), shown)
 	p.until(`location.pathname.startsWith("/webhooks/0")`)
+	p.emulate("light", 375, true)
+	p.until(`document.documentElement.scrollWidth <= 375`)
+	p.emulate("light", 1280, true)
 
 	p.click("#test button")
 	p.wait("#test-result .tested.good")
@@ -305,7 +308,7 @@ func accessible(t *testing.T, browser context.Context, s *site) {
 			require.Empty(t, p.violations(theme), "%s in %s", path, theme)
 		}
 		p.emulate("light", 375, true)
-		p.do(chromedp.Sleep(50 * time.Millisecond))
+		p.until(`innerWidth === 375`)
 		require.LessOrEqual(t, evaluate[int](p, `document.documentElement.scrollWidth`), 375, "%s fits a phone", path)
 	}
 }

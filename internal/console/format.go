@@ -30,6 +30,7 @@ var functions = template.FuncMap{
 	"phrase":  statusPhrase,
 	"deref":   func(s *string) string { return derefOr(s, "") },
 	"join":    strings.Join,
+	"gone":    func(ago time.Duration) bool { return ago > relayGone },
 	"seconds": durationText,
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -13,11 +14,18 @@ import (
 
 // overviewView is how the relays do.
 type overviewView struct {
-	Relays []store.RelayRow
+	Relays []store.SeenRelay
 	Charts []*chart
 	Worst  []store.WorstRow
 	Told   bool // There are statistics at all.
 }
+
+const (
+	// relayGone is when a relay that has not been heard of counts as gone: it writes its row every few seconds.
+	relayGone = 30 * time.Second
+	// forgetRelay is when nobody needs to hear of it any more.
+	forgetRelay = 10 * time.Minute
+)
 
 func (c *Console) overviewPage(w http.ResponseWriter, r *request) error {
 	view, err := c.overview(r.Context())
@@ -39,10 +47,11 @@ func (c *Console) overviewLive(w http.ResponseWriter, r *request) error {
 
 func (c *Console) overview(ctx context.Context) (*overviewView, error) {
 	var view overviewView
-	var err error
-	if view.Relays, err = store.RelayRows(ctx, c.db); err != nil {
+	relays, err := store.ListRelays(ctx, c.db)
+	if err != nil {
 		return nil, err
 	}
+	view.Relays = slices.DeleteFunc(relays, func(r store.SeenRelay) bool { return r.SeenAgo > forgetRelay })
 	minutes, err := store.LastHour(ctx, c.db)
 	if err != nil {
 		return nil, err
@@ -63,6 +72,7 @@ type hour struct {
 	accepted, rejected, unreachable [minutesShown]float64 // Attempts a second.
 	answers, delays                 [minutesShown]store.Histogram
 	pending, retrying, lag, oldest  [minutesShown]float64
+	now                             int // The newest minute that something is known of.
 }
 
 func gather(rows []store.MinuteRow) *hour {
@@ -76,9 +86,10 @@ func gather(rows []store.MinuteRow) *hour {
 		if i < 0 || i >= minutesShown {
 			continue
 		}
+		h.now = max(h.now, i)
 		length := 60.0
-		if row.MinutesAgo == 0 {
-			length = max(1, float64(time.Now().Second()))
+		if row.MinutesAgo == 0 { // Not over yet; and in its first seconds there is little to tell a rate from.
+			length = max(10, float64(time.Now().Second()))
 		}
 		h.accepted[i] += float64(row.Accepted) / length
 		h.rejected[i] += float64(row.Rejected) / length
@@ -112,7 +123,10 @@ func (h *hour) throughputChart() *chart {
 		{"accepted", "c-accepted", h.accepted[:]}, {"rejected", "c-rejected", h.rejected[:]},
 		{"unreachable", "c-unreachable", h.unreachable[:]},
 	}}
-	c.Now = rateText(c.sum(minutesShown - 1))
+	c.Now = "0"
+	if h.now >= minutesShown-2 { // Otherwise no relay has written anything for more than a minute.
+		c.Now = rateText(c.sum(h.now))
+	}
 	c.stack(rateText)
 	return c
 }

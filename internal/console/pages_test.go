@@ -53,7 +53,7 @@ func TestOverview(t *testing.T) {
 		require.Contains(t, text, want)
 	}
 	page := s.browser().get("/").text()
-	require.Contains(t, page, "58.8 % accepted of 17 in 24 hours")
+	require.Contains(t, page, "58.8 % accepted of 17 in 24 h")
 	require.Contains(t, s.browser().get("/").body, "this hour: 10 accepted, 5 rejected, 2 unreachable, 1 failed for good")
 }
 

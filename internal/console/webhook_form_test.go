@@ -111,7 +111,7 @@ func TestEveryConstraintHasAField(t *testing.T) {
 	for names.Next() {
 		var name string
 		require.NoError(t, names.Scan(&name))
-		if strings.Contains(name, "secret") { // The database makes it.
+		if strings.Contains(name, "secret") || strings.Contains(name, "times") { // The database makes them.
 			continue
 		}
 		require.Contains(t, console.Refusals(), name)

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -42,7 +41,6 @@ func (d *Day) Total() Outcomes {
 var (
 	webhookHoursSQL    = query("webhook_hours")
 	catalogueSQL       = query("catalogue")
-	overviewRelaysSQL  = query("overview_relays")
 	overviewMinutesSQL = query("overview_minutes")
 	overviewWorstSQL   = query("overview_worst")
 )
@@ -90,33 +88,6 @@ func ListCatalogue(ctx context.Context, db DB) ([]CatalogueEntry, error) {
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[CatalogueEntry])
 	if err != nil {
 		return nil, fmt.Errorf("read the catalogue: %w", err)
-	}
-	return all, nil
-}
-
-// RelayRow is a relay that runs.
-type RelayRow struct {
-	ID                uuid.UUID
-	Host              string
-	PID               int
-	Version           string
-	Slot              string
-	StartedAt, SeenAt time.Time
-	Alive             bool // It was seen within half a minute.
-	Leads, Ready      bool
-	State             string
-	InFlight          int
-}
-
-// RelayRows returns the relays that run, or did a moment ago, the leading one first.
-func RelayRows(ctx context.Context, db DB) ([]RelayRow, error) {
-	rows, err := db.Query(ctx, overviewRelaysSQL)
-	if err != nil {
-		return nil, fmt.Errorf("list relays: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[RelayRow])
-	if err != nil {
-		return nil, fmt.Errorf("list relays: %w", err)
 	}
 	return all, nil
 }

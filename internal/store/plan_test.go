@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outboxrelay/relay/internal/store"
+	"github.com/outboxrelay/relay/outbox"
 )
 
 var errPlanned = errors.New("planned, not run")
@@ -117,10 +118,34 @@ func TestPlans(t *testing.T) {
 		return func(db store.DB) error { _, err := db.Query(ctx, sql); return err }
 	}
 
+	browse := func(f store.LogFilter, limit int) func(store.DB) error {
+		return func(db store.DB) error {
+			_, err := store.Browse(ctx, db, store.AllTenants(), f, store.LogPlace{}, limit)
+			return err
+		}
+	}
+	const step = 8000 // Of the log, at a time.
+
 	for name, tt := range map[string]struct {
 		run  func(store.DB) error
 		want []string
 	}{
+		"the log":                        {browse(store.LogFilter{}, 50), []string{"index deliveries_log_idx"}},
+		"the log, by what has no index":  {browse(store.LogFilter{Type: "b", URL: "x"}, step), []string{"index deliveries_log_idx"}},
+		"the log of a user":              {browse(store.LogFilter{UserID: "43"}, 50), []string{"index deliveries_user_idx"}},
+		"the log of a busy user":         {browse(store.LogFilter{UserID: "42", Type: "b"}, step), []string{"index deliveries_user_idx"}},
+		"the log of a subscription":      {browse(store.LogFilter{SubscriptionID: number(1)}, 50), []string{"index deliveries_subscription_idx"}},
+		"the log of a busy subscription": {browse(store.LogFilter{SubscriptionID: number(19), Type: "b"}, step), []string{"index deliveries_subscription_idx"}},
+		"the log of what went wrong": {
+			browse(store.LogFilter{Statuses: []outbox.Status{outbox.StatusFailed}}, step), []string{"index deliveries_not_accepted_idx"},
+		},
+		"a delivery's event elsewhere": {
+			func(db store.DB) error {
+				_, err := store.FindSiblings(ctx, db, store.AllTenants(), number(5), time.Now())
+				return err
+			},
+			[]string{"index deliveries_pkey"},
+		},
 		"the contract's query of a user": {
 			query(`SELECT event_type, url, status, attempts, response_code, last_attempt_at
 			         FROM outbox.delivery_log WHERE user_id = '43' ORDER BY created_at DESC LIMIT 50`),

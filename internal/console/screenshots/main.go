@@ -70,7 +70,7 @@ func run(ctx context.Context, folder string, only []string) (err error) {
 	if err != nil {
 		return err
 	}
-	return draw(ctx, shots, only, func(name string, png []byte) error {
+	return draw(ctx, full.db, shots, only, func(name string, png []byte) error {
 		return os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644)
 	})
 }

@@ -92,5 +92,5 @@ SELECT date_trunc('minute', now()) - m * interval '1 minute', '0199c82c-0000-700
        ARRAY[1800, 900, 160, 40, 12, 4, CASE WHEN m BETWEEN 22 AND 27 THEN 300 ELSE 1 END, 0, 0, 0, 0, 0, 0, 0, 0],
        CASE WHEN m BETWEEN 20 AND 31 THEN 40 * (32 - m) ELSE 3 END, CASE WHEN m <= 31 THEN 900 - 20 * (31 - m) ELSE 12 END, 2,
        CASE WHEN m BETWEEN 18 AND 31 THEN 300000 * (32 - m) ELSE 20000 + m * 700 END
-  FROM generate_series(-30, 59) AS m, LATERAL (SELECT (14 + 6 * sin(m / 7.0) + m * 13 % 5)::bigint) AS r(v);
+  FROM generate_series(1, 59) AS m, LATERAL (SELECT (14 + 6 * sin(m / 7.0) + m * 13 % 5)::bigint) AS r(v);
 ANALYZE;

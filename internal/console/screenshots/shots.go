@@ -10,13 +10,19 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // shot is a page to draw.
 type shot struct {
 	name, url string
 	then      []step // What is done on the page first.
+	sql       string // What is done in the database before.
+	top       bool   // Only what is seen without scrolling.
 }
+
+// toNow moves the statistics to the minute before this one: shots take a while.
+const toNow = `UPDATE outbox.relay_stats SET relay_id = gen_random_uuid(), minute = minute + (SELECT date_trunc('minute', now()) - interval '1 minute' - max(minute) FROM outbox.relay_stats)`
 
 type step = chromedp.Action[chromedp.Void]
 
@@ -27,12 +33,12 @@ type size struct {
 	mobile        bool
 }
 
-var sizes = []size{{"desktop", 1280, 860, false}, {"phone", 390, 844, true}}
+var sizes = []size{{"desktop", 1280, 800, false}, {"phone", 390, 844, true}}
 
 func allShots(ctx context.Context, full, empty *stage) ([]shot, error) {
 	var retrying, rejected, accepted, user string
 	err := full.db.QueryRow(ctx, `
-		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' AND attempts = 3 ORDER BY id DESC LIMIT 1),
+		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' AND attempts = 4 ORDER BY id DESC LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE response_code = 429 ORDER BY id DESC LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE status = 'accepted' AND event_type = 'order.paid' ORDER BY id DESC LIMIT 1),
 		       (SELECT user_id FROM outbox.deliveries ORDER BY id DESC OFFSET 20 LIMIT 1)`).Scan(&retrying, &rejected, &accepted, &user)
@@ -45,43 +51,44 @@ func allShots(ctx context.Context, full, empty *stage) ([]shot, error) {
 	write := func(selector chromedp.CSS, text string) step { return chromedp.SendKeys(selector, text) }
 	submit := chromedp.Steps(click(".form .primary"), chromedp.Sleep(700*time.Millisecond))
 	return []shot{
-		{"webhooks", at + "/", nil},
-		{"webhook", at + webhook + "2", nil},
-		{"webhook-tested", at + webhook + "5", []step{
+		{name: "webhooks", url: at + "/"},
+		{name: "webhook", url: at + webhook + "2"},
+		{name: "webhook-tested", url: at + webhook + "5", then: []step{
 			click("#test button"), chromedp.WaitVisible(chromedp.CSS("#test-result .tested")),
 		}},
-		{"webhook-declared", at + webhook + "1", nil},
-		{"webhook-off", at + webhook + "6", nil},
-		{"add", at + "/webhooks/new", nil},
-		{"add-wrong", at + "/webhooks/new", []step{
+		{name: "webhook-declared", url: at + webhook + "1"},
+		{name: "webhook-off", url: at + webhook + "6"},
+		{name: "add", url: at + "/webhooks/new"},
+		{name: "add-wrong", url: at + "/webhooks/new", then: []step{
 			write("#f-url", "example.com/hooks"), click("[data-which-some]"), write("#f-others", "a..b"), submit,
 		}},
-		{"added", at + "/webhooks/new", []step{
+		{name: "added", url: at + "/webhooks/new", then: []step{
 			write("#f-url", "https://example.com/hooks/"+fmt.Sprint(time.Now().UnixNano())), submit,
 		}},
-		{"edit", at + webhook + "2/edit", nil},
-		{"rotate", at + webhook + "2/rotate", nil},
-		{"remove", at + webhook + "3/remove", nil},
-		{"log", at + "/log", nil},
-		{"log-filtered", at + "/log?status=unhappy&within=24h", nil},
-		{"log-nothing", at + "/log?user=nobody", nil},
-		{"delivery", at + "/deliveries/" + accepted, nil},
-		{"delivery-retrying", at + "/deliveries/" + retrying, nil},
-		{"delivery-rejected", at + "/deliveries/" + rejected, nil},
-		{"user", at + "/users/" + user, nil},
-		{"overview", at + "/overview", nil},
-		{"docs", at + "/docs", nil},
-		{"not-found", at + "/nowhere", nil},
-		{"start-webhooks", nothing + "/", nil},
-		{"start-log", nothing + "/log", nil},
-		{"start-docs", nothing + "/docs", nil},
-		{"start-overview", nothing + "/overview", nil},
-		{"start-add", nothing + "/webhooks/new", nil},
+		{name: "edit", url: at + webhook + "2/edit"},
+		{name: "rotate", url: at + webhook + "2/rotate"},
+		{name: "remove", url: at + webhook + "3/remove"},
+		{name: "log", url: at + "/log"},
+		{name: "log-top", url: at + "/log", top: true},
+		{name: "log-filtered", url: at + "/log?status=unhappy&within=24h"},
+		{name: "log-nothing", url: at + "/log?user=nobody"},
+		{name: "delivery", url: at + "/deliveries/" + accepted},
+		{name: "delivery-retrying", url: at + "/deliveries/" + retrying},
+		{name: "delivery-rejected", url: at + "/deliveries/" + rejected},
+		{name: "user", url: at + "/users/" + user},
+		{name: "overview", url: at + "/overview", sql: toNow},
+		{name: "docs", url: at + "/docs"},
+		{name: "not-found", url: at + "/nowhere"},
+		{name: "start-webhooks", url: nothing + "/"},
+		{name: "start-log", url: nothing + "/log"},
+		{name: "start-docs", url: nothing + "/docs"},
+		{name: "start-overview", url: nothing + "/overview"},
+		{name: "start-add", url: nothing + "/webhooks/new"},
 	}, nil
 }
 
 // draw makes every shot in light and dark at every size.
-func draw(ctx context.Context, shots []shot, only []string, keep func(name string, png []byte) error) error {
+func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, keep func(name string, png []byte) error) error {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("lang", "en-GB"))
 	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
@@ -94,6 +101,11 @@ func draw(ctx context.Context, shots []shot, only []string, keep func(name strin
 				name := s.name + "-" + theme + "-" + w.name
 				if len(only) > 0 && !slices.Contains(only, s.name) && !slices.Contains(only, name) {
 					continue
+				}
+				if s.sql != "" {
+					if _, err := db.Exec(ctx, s.sql); err != nil {
+						return fmt.Errorf("prepare %s: %w", name, err)
+					}
 				}
 				png, err := drawOne(browser, s, theme, w)
 				if err != nil {
@@ -131,6 +143,9 @@ func drawOne(browser context.Context, s shot, theme string, w size) (png []byte,
 	)
 	if err != nil {
 		return nil, err
+	}
+	if s.top {
+		return chromedp.Run(tab, chromedp.CaptureScreenshot())
 	}
 	return chromedp.Run(tab, chromedp.FullScreenshot(100))
 }
