@@ -143,6 +143,7 @@ func TestTheLogsRoleSeesNoSecrets(t *testing.T) {
 	out, code := command(t, naming(d.log, d.slot), "log")
 	require.Zero(t, code, out)
 	execute(t, d.super, `INSERT INTO outbox.subscriptions (name, url, event_types, headers) VALUES ('crm', $1, '{*}', '{"x": "hidden"}')`, r.URL())
+	execute(t, d.super, `INSERT INTO outbox.event_types (type, sample) VALUES ('user.invited', '1')`)
 	start(t, d.relay, d.slot)
 	allowed(t, d.host, `SELECT outbox.emit('a', '1', 'u1')`)
 	delivery := ""
@@ -150,7 +151,9 @@ func TestTheLogsRoleSeesNoSecrets(t *testing.T) {
 		delivery = value[string](t, d.super, `SELECT coalesce(max(delivery_id::text), '') FROM outbox.delivery_log`)
 		return delivery != ""
 	})
-	for want, arg := range map[string][]string{delivery: {"log", "--user", "u1"}, "(crm)": {"show", delivery}, d.slot: {"status"}} {
+	for want, arg := range map[string][]string{
+		delivery: {"log", "--user", "u1"}, "(crm)": {"show", delivery}, d.slot: {"status"}, "user.invited": {"docs"},
+	} {
 		out, code := command(t, naming(d.log, d.slot), arg...)
 		require.Zero(t, code, "relay %v: %s", arg, out)
 		require.Contains(t, out, want)
