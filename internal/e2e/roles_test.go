@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"testing"
 
@@ -123,6 +124,14 @@ func TestTheRelaysRoleIsEnough(t *testing.T) {
 	} {
 		out, code := command(t, append(settings, "RELAY_NETWORK_ALLOW=127.0.0.0/8"), arg...)
 		require.Zero(t, code, "relay %v: %s", arg, out)
+	}
+	subscription := value[string](t, d.super, `SELECT id::text FROM outbox.subscriptions WHERE name = 'crm'`)
+	for _, page := range []string{"/", "/webhooks/" + subscription, "/docs", "/log", "/log/rows", "/deliveries/" + delivery,
+		"/deliveries/" + delivery + "/payload", "/users/u1", "/overview", "/overview/live"} {
+		response, err := http.Get("http://" + relay.listen + page)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode, page)
 	}
 	require.NotContains(t, relay.log.String(), "permission denied")
 	denied(t, d.relay, `CREATE TABLE outbox.mine ()`, `UPDATE outbox.events SET payload = '1'`, `DROP TABLE outbox.events`,
