@@ -5,11 +5,13 @@
 # make lint   what CI checks besides
 # make screenshots  every page of the console, in light and dark, into docs/screenshots/; needs Chromium
 # make test-pgbouncer  what make test proves with a stand-in, with a real pgbouncer, which must be installed
+# make test-rules  the alert rules, with promtool (Debian: package prometheus)
 
 GO ?= go
+PROMTOOL ?= promtool
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo build test test-pgbouncer test-matrix race lint bench screenshots
+.PHONY: demo build test test-pgbouncer test-matrix test-rules race lint bench screenshots
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -22,6 +24,10 @@ test:
 
 test-pgbouncer:
 	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check ./internal/pgtest ./internal/e2e
+
+test-rules:
+	$(PROMTOOL) check rules deploy/prometheus/relay.rules.yml
+	$(PROMTOOL) test rules deploy/prometheus/relay.rules.test.yml
 
 test-matrix:
 	$(GO) run ./internal/matrix -- $(ARGS) ./...

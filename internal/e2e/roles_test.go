@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"testing"
 
@@ -124,6 +125,14 @@ func TestTheRelaysRoleIsEnough(t *testing.T) {
 		out, code := command(t, append(settings, "RELAY_NETWORK_ALLOW=127.0.0.0/8"), arg...)
 		require.Zero(t, code, "relay %v: %s", arg, out)
 	}
+	subscription := value[string](t, d.super, `SELECT id::text FROM outbox.subscriptions WHERE name = 'crm'`)
+	for _, page := range []string{"/", "/webhooks/" + subscription, "/docs", "/log", "/log/rows", "/deliveries/" + delivery,
+		"/deliveries/" + delivery + "/payload", "/users/u1", "/overview", "/overview/live"} {
+		response, err := http.Get("http://" + relay.listen + page)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusOK, response.StatusCode, page)
+	}
 	require.NotContains(t, relay.log.String(), "permission denied")
 	denied(t, d.relay, `CREATE TABLE outbox.mine ()`, `UPDATE outbox.events SET payload = '1'`, `DROP TABLE outbox.events`,
 		`INSERT INTO outbox.events (type, payload) VALUES ('a', '1')`)
@@ -143,6 +152,7 @@ func TestTheLogsRoleSeesNoSecrets(t *testing.T) {
 	out, code := command(t, naming(d.log, d.slot), "log")
 	require.Zero(t, code, out)
 	execute(t, d.super, `INSERT INTO outbox.subscriptions (name, url, event_types, headers) VALUES ('crm', $1, '{*}', '{"x": "hidden"}')`, r.URL())
+	execute(t, d.super, `INSERT INTO outbox.event_types (type, sample) VALUES ('user.invited', '1')`)
 	start(t, d.relay, d.slot)
 	allowed(t, d.host, `SELECT outbox.emit('a', '1', 'u1')`)
 	delivery := ""
@@ -150,7 +160,9 @@ func TestTheLogsRoleSeesNoSecrets(t *testing.T) {
 		delivery = value[string](t, d.super, `SELECT coalesce(max(delivery_id::text), '') FROM outbox.delivery_log`)
 		return delivery != ""
 	})
-	for want, arg := range map[string][]string{delivery: {"log", "--user", "u1"}, "(crm)": {"show", delivery}, d.slot: {"status"}} {
+	for want, arg := range map[string][]string{
+		delivery: {"log", "--user", "u1"}, "(crm)": {"show", delivery}, d.slot: {"status"}, "user.invited": {"docs"},
+	} {
 		out, code := command(t, naming(d.log, d.slot), arg...)
 		require.Zero(t, code, "relay %v: %s", arg, out)
 		require.Contains(t, out, want)
