@@ -52,9 +52,15 @@ func TestCancelSubscription(t *testing.T) {
 	putEveryKind(t, db, 10, 1)
 	putEveryKind(t, db, 20, 2)
 	before := statuses(t, db)
-	require.NoError(t, store.CancelSubscription(t.Context(), db, number(1)))
+	cancel := func(limit int) int64 {
+		cancelled, err := store.CancelSubscription(t.Context(), db, number(1), time.Now(), limit)
+		require.NoError(t, err)
+		return cancelled
+	}
+	require.EqualValues(t, 3, cancel(3), "no more at a time")
+	require.EqualValues(t, 1, cancel(3))
 	requireCancelled(t, db, before, 10, 12, 13, 14)
-	require.NoError(t, store.CancelSubscription(t.Context(), db, number(1)))
+	require.Zero(t, cancel(3))
 	requireCancelled(t, db, before)
 
 	// Whoever has one in hand may still tell how it went; a late one whose delivery was cancelled may not.

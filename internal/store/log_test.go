@@ -83,10 +83,12 @@ func TestSchemaCurrent(t *testing.T) {
 	require.True(t, current())
 	comment := value[string](t, db, `SELECT obj_description('outbox'::regnamespace)`)
 	require.Contains(t, outboxrelay.Schema, comment)
-	for _, other := range []string{strings.Replace(comment, "version ", "version 9", 1), "mine"} {
+	for _, other := range []string{strings.Replace(comment, "version ", "version 0", 1), "mine"} {
 		execute(t, db, `COMMENT ON SCHEMA outbox IS '`+other+`'`)
 		require.False(t, current(), other)
 	}
+	execute(t, db, `COMMENT ON SCHEMA outbox IS '`+strings.Replace(comment, "version ", "version 9", 1)+`'`)
+	require.True(t, current(), "a later one is not turned back")
 	execute(t, db, `COMMENT ON SCHEMA outbox IS NULL`)
 	require.False(t, current())
 }

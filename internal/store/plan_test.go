@@ -158,7 +158,10 @@ func TestPlans(t *testing.T) {
 			[]string{"index deliveries_due_idx", "index deliveries_pkey"},
 		},
 		"cancel a subscription's": {
-			func(db store.DB) error { return store.CancelSubscription(ctx, db, number(1)) },
+			func(db store.DB) error {
+				_, err := store.CancelSubscription(ctx, db, number(1), time.Now(), 1000)
+				return err
+			},
 			nil,
 		},
 		"nothing is old": {
