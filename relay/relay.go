@@ -175,10 +175,15 @@ func (r *Relay) Run(ctx context.Context) error {
 	return err
 }
 
-// drain lets requests in flight end and has their outcomes recorded.
+// drainSlack is what is left at a stop, after the requests, for the last outcomes and for giving back what was not sent.
+const drainSlack = 5 * time.Second
+
+// drain lets requests in flight end and has their outcomes recorded. Those of a subscription whose own timeout is longer
+// than delivery.timeout are broken off: nobody waits an hour for a stop.
 func (r *Relay) drain(endWork context.CancelFunc) {
-	limit, cancel := context.WithTimeout(context.Background(), r.cfg.Delivery.Timeout+5*time.Second)
+	limit, cancel := context.WithTimeout(context.Background(), r.cfg.Delivery.Timeout+drainSlack)
 	defer cancel()
+	defer r.dispatch.closeIdle()
 	r.dispatch.stop()
 	for _, d := range r.dispatch.dropQueues(true) {
 		r.claimer.giveBack(d)
@@ -188,16 +193,25 @@ func (r *Relay) drain(endWork context.CancelFunc) {
 	select {
 	case <-done:
 	case <-limit.Done():
-		r.recorder.abandon() // Workers may wait for a database that takes no writes.
+		if r.recorder.failed.Load() {
+			r.recorder.abandon() // Workers wait for a database that takes no writes.
+		}
 	}
 	endWork()
-	for !r.recorder.idle() && limit.Err() == nil && !r.recorder.failed.Load() {
-		sleep(limit, 5*time.Millisecond)
+	last, cancel := context.WithTimeout(context.Background(), drainSlack)
+	defer cancel()
+	select {
+	case <-done:
+	case <-last.Done():
+		r.recorder.abandon() // It has not even failed yet.
+		return
 	}
-	if err := r.claimer.release(limit); err != nil {
+	for !r.recorder.idle() && last.Err() == nil && !r.recorder.failed.Load() {
+		sleep(last, 5*time.Millisecond)
+	}
+	if err := r.claimer.release(last); err != nil {
 		r.log.Warn("could not give back what was not sent; it waits for its lease to end", "error", explain(err))
 	}
-	r.dispatch.closeIdle()
 }
 
 // Setup sets up what is missing: schema, publication, slot, and the subscriptions that relay.yaml declares. It may be run

@@ -2,10 +2,15 @@ package relay
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/config"
 )
 
 // A relay that stands by claims what is due, a large backlog as well, and is to lead within a second all the same.
@@ -35,4 +40,63 @@ func TestClaimsDoNotKeepARelayFromLeading(t *testing.T) {
 		r.awaitOwned(short)
 		require.GreaterOrEqual(t, time.Since(began), bench.takes[sub.id], "what came down the stream is waited for")
 	})
+}
+
+// A stop waits for requests as long as delivery.timeout says, records them and gives back what was not sent.
+func TestAStop(t *testing.T) {
+	for name, tt := range map[string]struct {
+		takes             time.Duration // A request in flight.
+		down              bool          // The database.
+		recorded          bool
+		atLeast, lessThan time.Duration
+	}{
+		"at once":                             {recorded: true, lessThan: time.Second},
+		"a slow answer":                       {takes: 10 * time.Second, recorded: true, atLeast: 10 * time.Second, lessThan: 11 * time.Second},
+		"a timeout of the subscription's own": {takes: time.Hour, atLeast: 15 * time.Second, lessThan: 21 * time.Second},
+		"no database":                         {down: true, lessThan: time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				recorder, claims := newRecorderBench(), newClaimerBench(1, 1)
+				cfg := config.Default()
+				cfg.Database.URL = "postgres://"
+				r, err := New(cfg, Options{})
+				require.NoError(t, err)
+				work, endWork := context.WithCancel(ctx)
+				r.work, r.recorder, r.claimer, r.dispatch = work, recorder.recorder, claims.claimer, claims.dispatch
+				r.dispatch.record = r.recordAttempt
+				r.dispatch.attempt = func(_ *Client, d *delivery) {
+					select {
+					case <-time.After(tt.takes):
+						answered(d)
+					case <-work.Done():
+						d.outcome = Outcome{Aborted: true}
+					}
+				}
+				if tt.down {
+					recorder.refuse = func(string, []any) error { return errors.New("connection refused") }
+				}
+				recording, endRecording := context.WithCancel(ctx)
+				defer endRecording()
+				go recorder.run(recording)
+				go r.dispatch.watch(recording)
+				sub := testSubscription("default", true, "*")
+				claims.bench.give(sub, 1)
+				held := claims.owe(sub, 1, 0)[0]
+				held.lease = uuid.New()
+				d := testDelivery(sub, 1)
+				d.id, d.claimed, d.spilled, d.lease = held.id, true, true, lease{token: held.lease, until: time.Now().Add(time.Hour)}
+				r.dispatch.hold(d.event, 1)
+				r.dispatch.startClaimed(d)
+
+				began := time.Now()
+				r.drain(endWork)
+				require.GreaterOrEqual(t, time.Since(began), tt.atLeast)
+				require.Less(t, time.Since(began), tt.lessThan)
+				require.Equal(t, tt.recorded, len(recorder.writes) > 0 && slices.Contains(recorder.writes[len(recorder.writes)-1].statuses, "accepted"))
+				require.Equal(t, []uuid.UUID{held.id}, claims.released)
+				require.Zero(t, r.dispatch.inFlight())
+			})
+		})
+	}
 }
