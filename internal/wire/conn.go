@@ -92,7 +92,7 @@ func (c *conn) Read(p []byte) (int, error) {
 		return t.n, t.err
 	}
 	// It did not go out at once: the connection is slow, or broken.
-	n, failed := c.Conn.Write(request[written:])
+	n, failed := c.Write(request[written:])
 	if failed != nil && written+n == 0 {
 		return 0, errUnsent
 	}

@@ -36,7 +36,7 @@ type lineReader struct {
 func newLineReader() lineReader { return lineReader{Reader: bufio.NewReaderSize(nil, readerBytes)} }
 
 func (r *lineReader) reset(from io.Reader) {
-	r.Reader.Reset(from)
+	r.Reset(from)
 	r.begun, r.crlf = false, false
 }
 

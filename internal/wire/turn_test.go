@@ -108,7 +108,7 @@ func TestPoolClosesWhatIsOld(t *testing.T) {
 		add(b)
 		time.Sleep(timeout/3 - 1)
 		require.Equal(t, []bool{false, false, false, false}, closed())
-		time.Sleep(2)
+		time.Sleep(2 * time.Nanosecond)
 		require.Equal(t, []bool{true, false, false, false}, closed())
 		time.Sleep(timeout / 3)
 		require.Equal(t, []bool{true, true, true, false}, closed())
