@@ -104,25 +104,43 @@ func loadBefore() string {
 }
 
 // part runs one part of the measurement, alone on the machine as far as others use the same lock.
-func (b *bench) part(name string, run func() error) (err error) {
+func (b *bench) part(ctx context.Context, name string, run func(context.Context) error) (err error) {
 	if b.lock != "" {
-		file, err := os.OpenFile(b.lock, os.O_CREATE|os.O_RDWR, 0o666)
+		say("%s: waiting for %s", name, b.lock)
+		file, err := lock(ctx, b.lock)
 		if err != nil {
 			return err
 		}
 		defer file.Close() // which unlocks it
-		say("%s: waiting for %s", name, b.lock)
-		if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
-			return fmt.Errorf("lock %s: %w", b.lock, err)
-		}
 	}
 	say("%s%s", name, loadBefore())
 	begun := time.Now()
-	if err := run(); err != nil {
+	limited, cancel := context.WithTimeoutCause(ctx, maxPart, fmt.Errorf("not done within %s", maxPart))
+	defer cancel()
+	if err := run(limited); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	say("%s: %.0f s", name, time.Since(begun).Seconds())
 	return nil
+}
+
+// lock waits for an exclusive lock on a file and returns it.
+func lock(ctx context.Context, path string) (*os.File, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	locked := make(chan error, 1)
+	go func() { locked <- syscall.Flock(int(file.Fd()), syscall.LOCK_EX) }()
+	select {
+	case err = <-locked:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), file.Close())
+	}
+	return file, nil
 }
 
 // carelessly runs load with settings that only loading may have.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,47 +45,49 @@ func (db *database) flood(ctx context.Context, lasting time.Duration) (rate floa
 	return float64(inserted.Load()) / time.Since(begun).Seconds(), err
 }
 
-// steady inserts so many events a second, on the beat of a clock, until done is closed. What an insert waits for a free
-// connection counts, as it does for a host app.
-func (db *database) steady(ctx context.Context, rate int, done <-chan struct{}) (delays, error) {
+// beside runs work while host apps insert so many events a second, on the beat of a clock, and returns how long their inserts
+// took. What an insert waits for a free connection counts, as it does for a host app. They go on for a while at least.
+func (db *database) beside(ctx context.Context, lasting time.Duration, work func() error) (all delays, err error) {
 	var mu sync.Mutex
-	var all delays
-	every := time.Second / time.Duration(rate)
-	begun := time.Now()
 	var turn atomic.Int64
-	err := db.hosts(ctx, func(ctx context.Context, conn *pgx.Conn, _ int) error {
-		for {
-			at := begun.Add(time.Duration(turn.Add(1)) * every)
+	var connected sync.WaitGroup
+	connected.Add(hosts)
+	begin, done := make(chan time.Time), make(chan struct{})
+	failed := make(chan error, 1)
+	go func() {
+		defer close(done)
+		connected.Wait()
+		begun := time.Now()
+		for range hosts {
+			begin <- begun
+		}
+		failed <- work()
+		time.Sleep(time.Until(begun.Add(lasting)))
+	}()
+	err = db.hosts(ctx, func(ctx context.Context, conn *pgx.Conn, _ int) error {
+		_, err := conn.Exec(ctx, insertSQL, eventType, userID(0), payload) // prepares it
+		connected.Done()
+		begun := <-begin
+		for n := 0; err == nil; n++ {
+			at := begun.Add(time.Duration(turn.Add(1)) * time.Second / hostRate)
 			select {
 			case <-done:
 				return nil
 			case <-time.After(time.Until(at)):
 			}
-			if _, err := conn.Exec(ctx, insertSQL, eventType, strconv.Itoa(at.Nanosecond()%users), payload); err != nil {
-				return err
+			if _, err = conn.Exec(ctx, insertSQL, eventType, userID(n), payload); err == nil {
+				mu.Lock()
+				all = append(all, time.Since(at))
+				mu.Unlock()
 			}
-			mu.Lock()
-			all = append(all, time.Since(at))
-			mu.Unlock()
 		}
+		return err
 	})
+	if err == nil {
+		err = <-failed
+	}
 	slices.Sort(all)
 	return all, err
-}
-
-// beside runs work while host apps insert, and returns how long their inserts took.
-func (db *database) beside(ctx context.Context, work func() error) (delays, error) {
-	done := make(chan struct{})
-	failed := make(chan error, 1)
-	go func() {
-		defer close(done)
-		failed <- work()
-	}()
-	d, err := db.steady(ctx, hostRate, done)
-	if err := <-failed; err != nil {
-		return nil, err
-	}
-	return d, err
 }
 
 // hostRate is inserts a second beside a removal: fifty times what 10 million in 30 days are, and well below what flood gives.

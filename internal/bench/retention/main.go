@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// maxRun bounds the whole run: what hangs must not hold up whoever waits for the table.
-const maxRun = 40 * time.Minute
+// maxPart bounds each part: what hangs must not hold up whoever waits for the table.
+const maxPart = 12 * time.Minute
 
 type options struct {
 	events  int
@@ -60,12 +60,6 @@ func main() {
 func run(o options) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if !o.hold {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, maxRun)
-		defer cancel()
-	}
-
 	b, err := start(ctx, o)
 	if err != nil {
 		return err

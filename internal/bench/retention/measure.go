@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -25,7 +26,7 @@ func (b *bench) measure(ctx context.Context, w way) (column, error) {
 	}{
 		{"load", t.load}, {"read and write", t.use}, {"remove", t.remove}, {"a week without the relay", t.pause},
 	} {
-		if err := b.part(w.name()+", "+p.name, func() error { return p.run(ctx) }); err != nil {
+		if err := b.part(ctx, w.name()+", "+p.name, p.run); err != nil {
 			return t.column, err
 		}
 		if b.hold {
@@ -79,36 +80,36 @@ func (t *trial) use(ctx context.Context) error {
 
 // remove removes a day three times: alone, beside host apps, and beside one that keeps a transaction open.
 func (t *trial) remove(ctx context.Context) error {
-	took, err := t.spend(ctx, "remove a day", func() error { return t.w.remove(ctx, t.db, t.history, 0) })
+	err := t.spend(ctx, "remove a day", func() error { return t.w.remove(ctx, t.db, t.history, 0) })
 	if err != nil {
 		return err
 	}
-	calm, err := t.db.beside(ctx, func() error {
-		time.Sleep(min(took, t.lasting))
-		return nil
-	})
+	calm, err := t.db.beside(ctx, t.lasting, func() error { return nil })
 	if err != nil {
 		return err
 	}
 	t.addDelays("with nothing to remove", calm)
-	busy, err := t.db.beside(ctx, func() error { return t.w.remove(ctx, t.db, t.history, 1) })
+	busy, err := t.db.beside(ctx, t.lasting, func() error { return t.w.remove(ctx, t.db, t.history, 1) })
 	if err != nil {
 		return err
 	}
 	t.addDelays("while a day is removed", busy)
 
 	slow := make(chan error, 1)
-	go func() { slow <- t.db.slowHost(ctx, slowFor) }()
-	begun := time.Now()
-	busy, err = t.db.beside(ctx, func() error { return t.w.remove(ctx, t.db, t.history, removed-1) })
+	var took time.Duration
+	busy, err = t.db.beside(ctx, t.lasting, func() error {
+		go func() { slow <- t.db.slowHost(ctx, slowFor) }()
+		time.Sleep(slowFor / 5) // it has inserted by then
+		begun := time.Now()
+		err := t.w.remove(ctx, t.db, t.history, removed-1)
+		took = time.Since(begun)
+		return errors.Join(err, <-slow)
+	})
 	if err != nil {
 		return err
 	}
-	if err := <-slow; err != nil {
-		return err
-	}
 	t.addDelays(fmt.Sprintf("the same beside a transaction open for %s", slowFor), busy)
-	t.add(fmt.Sprintf("remove a day beside a transaction open for %s", slowFor), "%.1f s", time.Since(begun).Seconds())
+	t.add(fmt.Sprintf("remove a day beside a transaction open for %s", slowFor), "%.1f s", took.Seconds())
 	return t.bloat(ctx)
 }
 
@@ -119,22 +120,22 @@ func (t *trial) addDelays(when string, d delays) {
 }
 
 // spend runs work and adds what it took.
-func (t *trial) spend(ctx context.Context, name string, work func() error) (time.Duration, error) {
+func (t *trial) spend(ctx context.Context, name string, work func() error) error {
 	wal, cpu, err := t.spent(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	begun := time.Now()
 	if err := work(); err != nil {
-		return 0, err
+		return err
 	}
 	took := time.Since(begun)
 	walAfter, cpuAfter, err := t.spent(ctx)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	t.add(name+": time / CPU of Postgres / WAL", "%.2f s / %.1f s / %s", took.Seconds(), (cpuAfter - cpu).Seconds(), megabytes(walAfter-wal))
-	return took, nil
+	return nil
 }
 
 // spent is the WAL and the CPU time of Postgres so far.
@@ -151,7 +152,7 @@ func (t *trial) bloat(ctx context.Context) error {
 	if err := t.addSizes(ctx, fmt.Sprintf("%d days removed", removed)); err != nil {
 		return err
 	}
-	if _, err := t.spend(ctx, "VACUUM after it", func() error {
+	if err := t.spend(ctx, "VACUUM after it", func() error {
 		for _, table := range partitioned {
 			if _, err := t.db.pool.Exec(ctx, "VACUUM outbox."+table); err != nil {
 				return err
@@ -190,7 +191,7 @@ func (t *trial) pause(ctx context.Context) error {
 		return err
 	}
 	t.add("a week of events inserted meanwhile", "%s in %.0f s", thousands(int64(later.upTo(7))), time.Since(begun).Seconds())
-	busy, err := t.db.beside(ctx, func() error { return t.w.comeBack(ctx, t) })
+	busy, err := t.db.beside(ctx, t.lasting, func() error { return t.w.comeBack(ctx, t) })
 	if err != nil {
 		return err
 	}

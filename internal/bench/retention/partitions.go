@@ -130,12 +130,12 @@ func (partitions) remove(ctx context.Context, db *database, h history, n int) er
 
 // comeBack makes the partitions of the days that have come since, and drops those of the days that are over.
 func (w partitions) comeBack(ctx context.Context, t *trial) error {
-	if _, err := t.spend(ctx, "make the partitions that are missing", func() error {
+	if err := t.spend(ctx, "make the partitions that are missing", func() error {
 		return w.spread(ctx, t.db, t.history, days+1+ahead, days+7)
 	}); err != nil {
 		return err
 	}
-	_, err := t.spend(ctx, "remove a week, caught up", func() error {
+	return t.spend(ctx, "remove a week, caught up", func() error {
 		for n := removed; n < removed+7; n++ {
 			if err := w.remove(ctx, t.db, t.history, n); err != nil {
 				return err
@@ -143,7 +143,6 @@ func (w partitions) comeBack(ctx context.Context, t *trial) error {
 		}
 		return nil
 	})
-	return err
 }
 
 // spread makes the partitions that were not made in time: what the default holds of their days moves over, and host apps

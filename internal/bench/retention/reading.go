@@ -171,13 +171,13 @@ func (t *trial) plan(ctx context.Context, sql string, args []any) (string, error
 		return "", err
 	}
 	text := strings.Join(lines, "\n")
-	for _, slow := range []string{"Seq Scan", "Sort", "Bitmap"} {
+	for _, slow := range []string{"Seq Scan", "Sort  (", "Bitmap"} {
 		if strings.Contains(text, slow) {
-			return "with a " + slow, nil
+			return "with a " + strings.TrimRight(slow, " ("), nil
 		}
 	}
-	if n := strings.Count(text, "Index"); n > strings.Count(text, "Index Cond")+1 {
-		return fmt.Sprintf("%d indexes", strings.Count(text, " using ")), nil
+	if n := strings.Count(text, " using "); n > 1 {
+		return fmt.Sprintf("%d indexes", n), nil
 	}
 	return "one index", nil
 }
