@@ -48,5 +48,7 @@ func (p *pace) next(took time.Duration) time.Duration {
 	case took < batchTook/2:
 		p.size = min(p.batch()*2, maxBatch)
 	}
-	return min(max(rest*took, minRest), maxRest)
+	return restAfter(took)
 }
+
+func restAfter(took time.Duration) time.Duration { return min(max(rest*took, minRest), maxRest) }

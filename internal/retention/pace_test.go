@@ -46,6 +46,8 @@ func (db *slowDB) work(rows int) {
 	db.longest = max(db.longest, took)
 }
 
+const lookTook = 80 * time.Millisecond
+
 func (db *slowDB) Query(context.Context, string, ...any) (pgx.Rows, error) { panic("no query of rows") }
 
 func (db *slowDB) Exec(_ context.Context, _ string, args ...any) (pgconn.CommandTag, error) {
@@ -57,9 +59,10 @@ func (db *slowDB) Exec(_ context.Context, _ string, args ...any) (pgconn.Command
 }
 
 func (db *slowDB) QueryRow(_ context.Context, _ string, args ...any) pgx.Row {
-	if age, isLook := args[0].(int64); isLook {
-		_ = age
+	if _, isLook := args[0].(int64); isLook {
 		n := min(args[2].(int), db.events)
+		time.Sleep(lookTook)
+		db.busy += lookTook
 		return row{pgtype.FlatArray[pgtype.UUID](make([]pgtype.UUID, n)), time.Now(), "0/1"}
 	}
 	n := min(args[2].(int), db.deliveries)

@@ -75,9 +75,15 @@ func (s *Sweeper) sweepChunk(ctx context.Context, until time.Time, removed *Remo
 		limit = chunkSize
 	}
 	var old store.Old
-	s.events.work(func() { old, err = store.OldEvents(ctx, s.DB, s.Age, s.from, limit) })
-	if err != nil || !s.awaitSlot(ctx, until, old) {
+	took := s.events.work(func() { old, err = store.OldEvents(ctx, s.DB, s.Age, s.from, limit) })
+	if err != nil {
 		return false, err
+	}
+	if len(old.IDs) > 0 {
+		sleep(ctx, restAfter(took))
+	}
+	if !s.awaitSlot(ctx, until, old) {
+		return false, nil
 	}
 	if err := s.removeEvents(ctx, old.IDs, removed); err != nil {
 		return false, err
