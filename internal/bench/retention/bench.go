@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -53,7 +54,9 @@ func start(ctx context.Context, o options) (b *bench, err error) {
 	if err := os.Chmod(b.dir, 0o755); err != nil { // the server runs as another user where this program is root
 		return b, fmt.Errorf("make a folder: %w", err)
 	}
-	if b.cluster, err = postgres.Start(ctx, postgres.Options{Settings: shipped, Dir: b.dir}); err != nil {
+	settings := maps.Clone(shipped)
+	maps.Copy(settings, o.set)
+	if b.cluster, err = postgres.Start(ctx, postgres.Options{Settings: settings, Dir: b.dir}); err != nil {
 		return b, err
 	}
 	if b.admin, err = pgxpool.New(ctx, b.cluster.URL("postgres")); err != nil {
@@ -81,7 +84,7 @@ func (b *bench) describe(ctx context.Context) ([]string, error) {
 	var settings string
 	err := b.admin.QueryRow(ctx, `
 		SELECT string_agg(w.name || ' ' || current_setting(w.name), ', ' ORDER BY w.n)
-		  FROM unnest('{server_version,fsync,synchronous_commit,wal_level,shared_buffers,max_wal_size}'::text[])
+		  FROM unnest('{server_version,fsync,synchronous_commit,wal_level,shared_buffers,max_wal_size,wal_compression}'::text[])
 		       WITH ORDINALITY AS w(name, n)`).Scan(&settings)
 	if err != nil {
 		return nil, fmt.Errorf("read the settings of Postgres: %w", err)

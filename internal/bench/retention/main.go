@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -28,7 +29,9 @@ type options struct {
 	lasting time.Duration // Of what is measured by rates.
 	ways    []way
 	hold    bool
-	lock    string // A file that is locked while there is something to do, where others measure on the same machine.
+	set     map[string]string // Settings of Postgres.
+	use     bool              // Nothing but reading and writing.
+	lock    string            // A file that is locked while there is something to do, where others measure on the same machine.
 }
 
 func main() {
@@ -36,9 +39,19 @@ func main() {
 	events := flag.Int("events", 10_000_000, "so many `events`, spread over 30 days")
 	only := flag.String("way", "", "measure this way alone: deletes or partitions")
 	hold := flag.Bool("hold", false, "load, print the database's URL and wait for Ctrl-C")
+	use := flag.Bool("use", false, "load, read and write, but remove nothing")
+	set := make(map[string]string)
+	flag.Func("set", "a setting of Postgres, as `name=value`; may be repeated", func(text string) error {
+		name, value, ok := strings.Cut(text, "=")
+		if !ok {
+			return errors.New("write name=value")
+		}
+		set[name] = value
+		return nil
+	})
 	lock := flag.String("lock", "", "hold a lock on this `file` during each part")
 	flag.Parse()
-	o := options{events: *events, lasting: 8 * time.Second, hold: *hold, lock: *lock}
+	o := options{events: *events, lasting: 8 * time.Second, hold: *hold, use: *use, set: set, lock: *lock}
 	if *quick {
 		o.events, o.lasting = 300_000, 3*time.Second
 	}
@@ -48,7 +61,7 @@ func main() {
 		}
 	}
 	if len(o.ways) == 0 || flag.NArg() > 0 || o.events < 30*1000 {
-		fmt.Fprintln(os.Stderr, "usage: retention [-quick | -events N (30,000 at least)] [-way deletes|partitions] [-hold] [-lock FILE]")
+		fmt.Fprintln(os.Stderr, "usage: retention [-quick | -events N (30,000 at least)] [-way deletes|partitions] [-use] [-set NAME=VALUE]… [-hold] [-lock FILE]")
 		os.Exit(2)
 	}
 	if err := run(o); err != nil {
