@@ -1,6 +1,7 @@
 # make demo   watch real events go out, on a private throw-away Postgres
 # make test   every test; those that need a Postgres start one
 # make bench  the figures of docs/performance.md, measured here
+# make bench-retention  the figures of docs/retention.md: 10 million events, a quarter of an hour, 15 GB of disk
 # make test-matrix  the tests on PostgreSQL 14, 16, 17 and 18 (Linux; fetches the servers with npm)
 # make lint   what CI checks besides
 # make screenshots  every page of the console, in light and dark, into docs/screenshots/; needs Chromium
@@ -11,7 +12,7 @@ GO ?= go
 PROMTOOL ?= promtool
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo build test test-pgbouncer test-matrix test-rules race lint bench screenshots
+.PHONY: demo build test test-pgbouncer test-matrix test-rules race lint bench bench-retention screenshots
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -41,6 +42,9 @@ lint:
 
 bench:
 	$(GO) run ./internal/bench $(ARGS)
+
+bench-retention:
+	$(GO) run ./internal/bench/retention $(ARGS)
 
 screenshots:
 	$(GO) run ./internal/console/screenshots docs/screenshots $(ARGS)

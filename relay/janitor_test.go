@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
 )
 
@@ -36,8 +37,11 @@ func newJanitorBench(old int) *janitorBench {
 	}}
 	b.db.query["old_events"] = func(args []any) ([][]any, error) {
 		b.position += 100
-		n := min(len(b.events), args[1].(int))
-		return [][]any{{b.events[:n:n], b.position.String()}}, nil
+		ids := make(pgtype.FlatArray[pgtype.UUID], min(len(b.events), args[2].(int)))
+		for i := range ids {
+			ids[i] = pgtype.UUID{Bytes: b.events[i], Valid: true}
+		}
+		return [][]any{{ids, time.Now(), b.position.String()}}, nil
 	}
 	b.db.exec["delete_events"] = func(args []any) (int64, error) {
 		n := len(uuidsIn(args[0]))
@@ -45,17 +49,17 @@ func newJanitorBench(old int) *janitorBench {
 		b.events = b.events[n:]
 		return int64(n), nil
 	}
-	b.db.exec["expire_deliveries"] = func(args []any) (int64, error) {
-		n := min(b.deliveries, args[1].(int))
+	b.db.query["expire_deliveries"] = func(args []any) ([][]any, error) {
+		n := min(b.deliveries, args[2].(int))
 		b.deliveries -= n
-		return int64(n), nil
+		return [][]any{{n, time.Now()}}, nil
 	}
 	return b
 }
 
 func TestJanitorRemovesWhatIsOldInBatches(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		const old = 50*expireBatch + 1
+		const old = 50_001
 		b := newJanitorBench(old)
 		var last time.Time
 		b.confirm = func(b *janitorBench) {
@@ -67,7 +71,7 @@ func TestJanitorRemovesWhatIsOldInBatches(t *testing.T) {
 		require.NoError(t, b.tidy(ctx))
 		require.Empty(t, b.events)
 		require.Zero(t, b.deliveries)
-		require.Equal(t, expireBatch, b.largest)
+		require.Less(t, b.largest, old/20)
 		require.Less(t, time.Since(began), 20*time.Second, "not one wait for the slot a batch")
 		require.Equal(t, 1, b.db.ran("prune_changes"))
 	})
@@ -82,12 +86,16 @@ func TestJanitorWaitsForTheSlot(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Len(t, b.events, 10)
-		require.Equal(t, 1, b.db.ran("old_events"))
+		require.Less(t, b.db.ran("old_events"), 60)
+		require.Equal(t, b.db.ran("old_events"), b.db.ran("prune_changes"), "the rest of its work goes on")
 		b.leads = false
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Len(t, b.events, 10, "another leads")
-		require.Equal(t, 1, b.db.ran("old_events"))
+		looked := b.db.ran("old_events")
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		require.Equal(t, looked, b.db.ran("old_events"))
 		b.leads, b.confirm = true, func(b *janitorBench) { b.confirmed = b.position }
 		time.Sleep(2 * janitorEvery)
 		synctest.Wait()
@@ -108,7 +116,7 @@ func TestJanitorKeepsEverythingWithoutRetention(t *testing.T) {
 
 func TestJanitorTriesAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
-		b := newJanitorBench(3 * expireBatch)
+		b := newJanitorBench(3000)
 		remove, fails := b.db.exec["delete_events"], 2
 		b.db.exec["delete_events"] = func(args []any) (int64, error) {
 			if fails--; fails == 0 {
@@ -119,7 +127,8 @@ func TestJanitorTriesAgain(t *testing.T) {
 		go b.run(ctx)
 		time.Sleep(janitorEvery + time.Second)
 		synctest.Wait()
-		require.Len(t, b.events, 2*expireBatch)
+		require.NotEmpty(t, b.events)
+		require.Less(t, len(b.events), 3000, "one batch went")
 		time.Sleep(janitorEvery)
 		synctest.Wait()
 		require.Empty(t, b.events)

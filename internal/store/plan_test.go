@@ -203,16 +203,36 @@ func TestPlans(t *testing.T) {
 			nil,
 		},
 		"nothing is old": {
-			func(db store.DB) error { _, _, err := store.OldEvents(ctx, db, 60*24*time.Hour, 1000); return err },
+			func(db store.DB) error {
+				_, err := store.OldEvents(ctx, db, 60*24*time.Hour, time.Time{}, 1000)
+				return err
+			},
 			[]string{"index events_created_at_idx", "index deliveries_unfinished_event_idx"},
 		},
 		"remove old events": {
-			func(db store.DB) error { _, err := store.DeleteEvents(ctx, db, some); return err },
+			func(db store.DB) error { _, err := store.DeleteEvents(ctx, db, append(some, some...)); return err },
 			[]string{"index deliveries_unfinished_event_idx", "index events_pkey"},
 		},
 		"remove old deliveries": {
-			func(db store.DB) error { _, err := store.ExpireDeliveries(ctx, db, 60*24*time.Hour, 1000); return err },
+			func(db store.DB) error {
+				_, _, err := store.ExpireDeliveries(ctx, db, time.Time{}, time.Now().Add(-60*24*time.Hour), 1000)
+				return err
+			},
 			[]string{"index deliveries_log_idx", "index deliveries_pkey", "index events_pkey"},
+		},
+		"half of all events are old": {
+			func(db store.DB) error {
+				_, err := store.OldEvents(ctx, db, 15*24*time.Hour, time.Time{}, 20_000)
+				return err
+			},
+			[]string{"index events_created_at_idx", "index deliveries_unfinished_event_idx"},
+		},
+		"half of all deliveries are old": {
+			func(db store.DB) error {
+				_, _, err := store.ExpireDeliveries(ctx, db, time.Time{}, time.Now().Add(-15*24*time.Hour), 2000)
+				return err
+			},
+			[]string{"index deliveries_log_idx", "index deliveries_pkey", "index events_pkey", "index attempts_pkey"},
 		},
 		"replay": {
 			query(`SELECT d.id FROM outbox.deliveries AS d JOIN outbox.events AS e ON e.id = d.event_id

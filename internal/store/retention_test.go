@@ -13,12 +13,12 @@ import (
 
 const month = 30 * 24 * time.Hour
 
-// oldEvents are those that OldEvents finds, and the position it gives.
+// oldEvents are those that OldEvents finds from the beginning, and the position it gives.
 func oldEvents(t testing.TB, db store.DB, limit int) ([]uuid.UUID, pglogrepl.LSN) {
 	t.Helper()
-	ids, position, err := store.OldEvents(t.Context(), db, month, limit)
+	old, err := store.OldEvents(t.Context(), db, month, time.Time{}, limit)
 	require.NoError(t, err)
-	return ids, position
+	return old.IDs, old.Position
 }
 
 func TestOldEvents(t *testing.T) {
@@ -42,6 +42,33 @@ func TestOldEvents(t *testing.T) {
 	require.GreaterOrEqual(t, position, inserted, "they were committed before it")
 	ids, _ = oldEvents(t, db, 2)
 	require.Len(t, ids, 2)
+}
+
+// Each look begins where the last one ended; those of one moment may be looked at again.
+func TestOldEventsFrom(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	putEvents(t, db, 2*month, 3)
+	putEvents(t, db, 3*month, 2)
+	putEvents(t, db, 4*month, 1)
+	putEvents(t, db, month/2, 4)
+	var from time.Time
+	for n, want := range []struct{ ids []uuid.UUID }{
+		{[]uuid.UUID{number(1), number(2)}}, {[]uuid.UUID{number(2), number(3)}}, {[]uuid.UUID{number(3)}}, {nil},
+	} {
+		old, err := store.OldEvents(t.Context(), db, month, from, 2)
+		require.NoError(t, err)
+		require.Equal(t, len(want.ids), len(old.IDs), n)
+		require.ElementsMatch(t, want.ids, old.IDs, n)
+		if len(old.IDs) < 2 {
+			require.WithinDuration(t, time.Now().Add(-month), old.Until, time.Minute, "up to the age asked for")
+		} else {
+			last := value[time.Time](t, db, `SELECT created_at FROM outbox.events WHERE id = $1`, old.IDs[1])
+			require.True(t, old.Until.Equal(last))
+		}
+		from = old.Until
+	}
 }
 
 // Between looking and removing, a delivery may have begun.
@@ -94,7 +121,7 @@ func TestExpireDeliveries(t *testing.T) {
 		{1, []int{2, 3, 4, 5}},
 		{0, []int{2, 3, 4, 5}},
 	} {
-		removed, err := store.ExpireDeliveries(t.Context(), db, month, 2)
+		removed, _, err := store.ExpireDeliveries(t.Context(), db, time.Time{}, time.Now().Add(-month), 2)
 		require.NoError(t, err)
 		require.Equal(t, want.removed, removed)
 		require.Equal(t, want.left, values[int](t, db, `SELECT right(id::text, 12)::int FROM outbox.deliveries ORDER BY id`))
@@ -102,6 +129,33 @@ func TestExpireDeliveries(t *testing.T) {
 			SELECT right(delivery_id::text, 12)::int FROM outbox.attempts GROUP BY 1 HAVING count(*) = 3 ORDER BY 1`))
 		require.Equal(t, 3*len(want.left), value[int](t, db, `SELECT count(*) FROM outbox.attempts`))
 	}
+}
+
+// Each batch begins where the last one ended, and ends at a time.
+func TestExpireDeliveriesBetween(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	for id := 1; id <= 5; id++ {
+		put(t, db, given{id: id, event: id, age: time.Duration(10-id) * month, status: "accepted"})
+	}
+	at := func(id int) time.Time {
+		return value[time.Time](t, db, `SELECT event_created_at FROM outbox.deliveries WHERE id = $1`, number(id))
+	}
+	third, fourth := at(3), at(4)
+	removed, last, err := store.ExpireDeliveries(t.Context(), db, at(2), fourth, 2)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, removed)
+	require.True(t, last.Equal(third))
+	removed, last, err = store.ExpireDeliveries(t.Context(), db, last, fourth, 2)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, removed)
+	require.True(t, last.Equal(fourth))
+	removed, last, err = store.ExpireDeliveries(t.Context(), db, last, fourth, 2)
+	require.NoError(t, err)
+	require.Zero(t, removed)
+	require.True(t, last.Equal(fourth))
+	require.Equal(t, []int{1, 5}, values[int](t, db, `SELECT right(id::text, 12)::int FROM outbox.deliveries ORDER BY id`))
 }
 
 // Over a table of everything, batch by batch, just what is old and done goes, with all that belongs to it.
@@ -137,7 +191,7 @@ func TestRetention(t *testing.T) {
 		require.EqualValues(t, len(ids), removed)
 	}
 	for {
-		removed, err := store.ExpireDeliveries(t.Context(), db, month, 100)
+		removed, _, err := store.ExpireDeliveries(t.Context(), db, time.Time{}, time.Now().Add(-month), 100)
 		require.NoError(t, err)
 		if removed == 0 {
 			break
