@@ -35,10 +35,13 @@ const (
 )
 
 // request makes the HTTP request. The target's URL and headers are shared with other requests: nothing writes to them.
-func (x *exchange) request(t *Target, userAgent []string, id string, now time.Time, body []byte) *http.Request {
+func (x *exchange) request(t *Target, userAgent []string, id, traceparent string, now time.Time, body []byte) *http.Request {
 	timestamp := now.Unix()
 	x.webhook = [3]string{id, strconv.FormatInt(timestamp, 10), signature(t.signers, id, timestamp, body)}
-	header := make(http.Header, len(t.Header)+5)
+	header := make(http.Header, len(t.Header)+6)
+	if traceparent != "" {
+		header["Traceparent"] = []string{traceparent}
+	}
 	for name, values := range t.Header {
 		header[name] = values
 	}

@@ -265,7 +265,7 @@ func (r *Relay) attempt(client *Client, d *delivery) {
 		d.outcome = Outcome{Aborted: true} // It waited too long: somebody else may take it up before this ends.
 		return
 	}
-	d.outcome = client.Send(r.work, d.sub.targetAt(time.Now()), d.event.webhookID, d.event.body)
+	d.outcome = client.SendTraced(r.work, d.sub.targetAt(time.Now()), d.event.webhookID, d.event.trace, d.event.body)
 	if !d.outcome.Aborted {
 		d.decision = r.policy.Decide(d.outcome, d.attempts+1)
 		r.attempted(d)

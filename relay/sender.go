@@ -140,6 +140,12 @@ func (c *Client) CloseIdle() { c.http.HTTPClient.CloseIdleConnections() }
 //
 // body must not be changed, not even after Send has returned: a server may answer before it has read everything.
 func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Outcome {
+	return c.SendTraced(ctx, t, id, "", body)
+}
+
+// SendTraced is Send for an event that belongs to a trace: traceparent is sent as the header of that name, unless it is
+// empty or the target has one of its own. It must be a value that a header can hold.
+func (c *Client) SendTraced(ctx context.Context, t *Target, id, traceparent string, body []byte) Outcome {
 	o := Outcome{StartedAt: time.Now()}
 	switch {
 	case t == nil:
@@ -153,7 +159,7 @@ func (c *Client) Send(ctx context.Context, t *Target, id string, body []byte) Ou
 	if t.Timeout > 0 {
 		x.timeout = t.Timeout
 	}
-	request := x.request(t, c.sender.userAgent, id, o.StartedAt, body)
+	request := x.request(t, c.sender.userAgent, id, traceparent, o.StartedAt, body)
 	resp, err := c.http.Do(&retryablehttp.Request{Request: request})
 	o.EndedAt = time.Now()
 	if resp == nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/receiver"
+	"github.com/outboxrelay/relay/outbox"
 )
 
 func TestAnEventArrivesSignedAndIsLogged(t *testing.T) {
@@ -45,6 +46,24 @@ func TestAnEventArrivesSignedAndIsLogged(t *testing.T) {
 		WHERE user_id = '42' AND l.event_id = $1::uuid AND subscription_id = $2::uuid AND url = $3 AND attempts = 1
 		  AND l.response_code = 200 AND a.attempt = 1 AND a.response_code = 200 AND finished_at IS NOT NULL
 		  AND delivery_id = outbox.delivery_id(event_id, subscription_id)`, event, id, r.URL()))
+}
+
+func TestATraceTravelsOn(t *testing.T) {
+	const trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
+	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
+	subscribe(t, db, r, "*")
+	start(t, url, slot)
+	_, err := outbox.Insert(context.Background(), db, outbox.Event{Type: "a", Payload: 1, Traceparent: trace})
+	require.NoError(t, err)
+	r.WaitFor(1)
+	await(t, "accepted", func() bool {
+		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
+	})
+	execute(t, db, `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`) // Claimed, not streamed.
+	for _, request := range r.WaitFor(2) {
+		require.Equal(t, trace, request.Header.Get("traceparent"))
+	}
 }
 
 func TestRolledBackIsNeverSeen(t *testing.T) {
