@@ -39,7 +39,9 @@ func TestTheRunbookRuns(t *testing.T) {
 		`RELAY_EVENT_TYPES=[{type: user.invited, sample: '{"n": 1}'}]`)
 	relay := start(t, url, slot, environment...)
 	emit(t, db, "a")
-	await(t, "delivered", func() bool { return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1 })
+	await(t, "delivered", func() bool {
+		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
+	})
 	delivery := value[string](t, db, `SELECT id::text FROM outbox.deliveries`)
 	run := func(arg []string) {
 		t.Helper()
