@@ -134,6 +134,7 @@ func TestSeveralRelaysShareTheWork(t *testing.T) {
 			}
 			for _, r := range receivers {
 				r.SetStatus(http.StatusOK)
+				r.SetDelay(300 * time.Millisecond) // One relay alone would take seconds.
 			}
 			_, err := db.Exec(context.Background(), `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`)
 			require.NoError(t, err)
