@@ -48,7 +48,7 @@ func (e *explaining) explain(ctx context.Context, sql string, args []any) {
 	if _, known := e.plans[sql]; known {
 		return
 	}
-	rows, err := e.DB.Query(ctx, "EXPLAIN "+sql, args...)
+	rows, err := e.Query(ctx, "EXPLAIN "+sql, args...)
 	require.NoError(e.t, err)
 	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(e.t, err)

@@ -59,7 +59,7 @@ func TestOldEventsFrom(t *testing.T) {
 	} {
 		old, err := store.OldEvents(t.Context(), db, month, from, 2)
 		require.NoError(t, err)
-		require.Equal(t, len(want.ids), len(old.IDs), n)
+		require.Len(t, old.IDs, len(want.ids), n)
 		require.ElementsMatch(t, want.ids, old.IDs, n)
 		if len(old.IDs) < 2 {
 			require.WithinDuration(t, time.Now().Add(-month), old.Until, time.Minute, "up to the age asked for")

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 )
 
 // column is what was measured of one way.
@@ -70,5 +69,3 @@ func thousands(n int64) string {
 }
 
 func megabytes(n int64) string { return thousands((n+1<<19)>>20) + " MB" }
-
-func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
