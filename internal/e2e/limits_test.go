@@ -69,11 +69,16 @@ func TestConcurrencyOfASubscription(t *testing.T) {
 	db := pgtest.Pool(t, url)
 	id := subscribe(t, db, r, "*")
 	execute(t, db, `UPDATE outbox.subscriptions SET concurrency = 3 WHERE id = $1::uuid`, id)
-	// Two relays: the limit is one for both.
+	// Two relays: the limit is one for both, also of what waits in the database, where either could take it up.
 	start(t, url, slot)
 	start(t, url, slot)
-	execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 300) AS n`)
-	r.WaitFor(300)
+	execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 100) AS n`)
+	r.WaitFor(100)
+	await(t, "accepted", func() bool {
+		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 100
+	})
+	execute(t, db, `SELECT outbox.replay(d.delivery_id) FROM outbox.delivery_log AS d CROSS JOIN generate_series(1, 4)`)
+	r.WaitFor(500)
 	require.EqualValues(t, 3, most.Load())
 }
 
