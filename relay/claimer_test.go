@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -379,6 +380,40 @@ func TestClaimerRecordsWhatCannotBeSent(t *testing.T) {
 				e := b.record.entries[0]
 				require.Equal(t, string(tt.want), newRecord(e.kind, e.d, time.Now()).Status)
 				b.bench.requireEmpty(t)
+			})
+		})
+	}
+}
+
+// A worker believes in its lease for as long as the database keeps it, and no longer.
+func TestALeaseIsAsLongHereAsInTheDatabase(t *testing.T) {
+	for name, own := range map[string]time.Duration{"delivery.timeout": 0, "a subscription's own": 40 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				b := newClaimerBench(100, 64)
+				due := b.due
+				b.answer("due", func(args []any) [][]any {
+					rows := due(args)
+					for _, r := range rows {
+						r[len(r)-1] = own.Microseconds()
+					}
+					return rows
+				})
+				var until, kept time.Time
+				attempt := b.bench.attempt
+				b.bench.attempt = func(c *Client, d *delivery) {
+					b.mu.Lock()
+					until, kept = d.lease.until, b.rows[d.id].due
+					b.mu.Unlock()
+					attempt(c, d)
+				}
+				go b.run(ctx)
+				b.owe(testSubscription("default", true, "*"), 1, 0)
+				b.wakeUp()
+				b.pass(time.Second)
+				require.Zero(t, b.left())
+				require.Equal(t, kept, until)
+				require.Equal(t, cmp.Or(own, b.timeout)+leaseSlack, until.Sub(time.Now().Add(-time.Second)).Round(time.Second))
 			})
 		})
 	}
