@@ -255,7 +255,11 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
 	start := time.Now()
-	if err := r.flushRows(ctx, r.rows(batch)); err != nil {
+	fresh, known := r.rows(batch)
+	if err := r.flushFresh(ctx, fresh); err != nil {
+		return err
+	}
+	if err := r.flushRows(ctx, known); err != nil {
 		return err
 	}
 	if err := r.flushChanges(ctx, batch); err != nil {
@@ -298,20 +302,25 @@ func (r *recorder) disable(ctx context.Context, e entry) error {
 	return nil
 }
 
-// rows returns a row for each delivery of the batch: where there are several entries of one, the last tells it all.
-func (r *recorder) rows(batch []entry) []*store.Record {
+// rows returns a row for each delivery of the batch: where there are several entries of one, the last tells it all. Fresh
+// are those that nobody has written yet, as far as is known here.
+func (r *recorder) rows(batch []entry) (fresh, known []*store.Record) {
 	r.batches++
 	now := time.Now()
-	rows := make([]*store.Record, 0, len(batch))
+	fresh = make([]*store.Record, 0, len(batch))
 	for i := len(batch) - 1; i >= 0; i-- {
 		d := batch[i].d
 		if d == nil || d.batch == r.batches {
 			continue
 		}
 		d.batch = r.batches
-		rows = append(rows, newRecord(batch[i].kind, d, now))
+		if rec := newRecord(batch[i].kind, d, now); d.claimed || d.settled {
+			known = append(known, rec)
+		} else {
+			fresh = append(fresh, rec)
+		}
 	}
-	return rows
+	return fresh, known
 }
 
 func newRecord(kind entryKind, d *delivery, now time.Time) *store.Record {
@@ -336,6 +345,22 @@ func newRecord(kind entryKind, d *delivery, now time.Time) *store.Record {
 		}
 	}
 	return rec
+}
+
+// flushFresh writes rows that should be new. Where one is not (an earlier try was written, and its answer lost) or is
+// refused, all go the way of those that may be there.
+func (r *recorder) flushFresh(ctx context.Context, rows []*store.Record) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	var b store.Batch
+	for _, rec := range rows {
+		b.Add(rec)
+	}
+	if err := store.SaveNewRecords(ctx, r.db, &b); err == nil || !refused(err) {
+		return err
+	}
+	return r.flushRows(ctx, rows)
 }
 
 // flushRows writes rows; where the database refuses one for what is in it, the others go without it.

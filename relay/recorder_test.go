@@ -47,7 +47,7 @@ func newRecorderBench() *recorderBench {
 			b.spilled = append(b.spilled, id)
 		}
 	}
-	for _, name := range []string{"record", "mark_changes", "cancel_subscription", "disable_subscription"} {
+	for _, name := range []string{"record_new", "record", "mark_changes", "cancel_subscription", "disable_subscription"} {
 		b.db.exec[name] = func(args []any) (int64, error) {
 			time.Sleep(b.takes)
 			if b.refuse != nil {
@@ -57,7 +57,7 @@ func newRecorderBench() *recorderBench {
 			}
 			w := written{statement: name, at: time.Since(b.began)}
 			switch name {
-			case "record":
+			case "record_new", "record":
 				w.ids, w.statuses, w.errors = uuidsIn(args[0]), args[8].([]string), args[16].([]*string)
 			case "mark_changes":
 				w.changes = args[0].([]int64)
@@ -142,7 +142,7 @@ func TestRecorderKeepsOrder(t *testing.T) {
 		for _, w := range b.writes {
 			order = append(order, w.statement)
 		}
-		require.Equal(t, []string{"record", "cancel_subscription", "record", "mark_changes", "disable_subscription"}, order,
+		require.Equal(t, []string{"record_new", "cancel_subscription", "record_new", "mark_changes", "disable_subscription"}, order,
 			"a sweep ends a batch")
 		require.Equal(t, []uuid.UUID{before.id}, b.writes[0].ids)
 		require.Equal(t, []uuid.UUID{after.id}, b.writes[2].ids)
@@ -168,6 +168,48 @@ func TestRecorderWritesOneRowADelivery(t *testing.T) {
 	})
 }
 
+// What the database owns already, and what an earlier try wrote although its answer was lost, meets the row that is there.
+func TestRecorderWritesOverWhatIsThere(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newRecorderBench()
+		sub := testSubscription("default", true, "*")
+		claimed := testDelivery(sub, 1)
+		claimed.claimed = true
+		answered(claimed)
+		b.put(entry{kind: entryOutcome, d: claimed})
+		spilled := testDelivery(sub, 1)
+		spilled.tx = &transaction{}
+		spilled.tx.add(1)
+		b.put(entry{kind: entrySpill, d: spilled})
+		go b.run(ctx)
+		b.pass(time.Second)
+		require.Len(t, b.writes, 2)
+		require.Equal(t, "record_new", b.writes[0].statement)
+		require.Equal(t, []uuid.UUID{spilled.id}, b.writes[0].ids)
+		require.Equal(t, []string{"pending"}, b.writes[0].statuses)
+		require.Equal(t, "record", b.writes[1].statement)
+		require.Equal(t, []uuid.UUID{claimed.id}, b.writes[1].ids)
+
+		answered(spilled)
+		b.put(entry{kind: entryOutcome, d: spilled})
+		b.pass(time.Second)
+		require.Equal(t, "record", b.writes[2].statement, "its pending row stands there")
+
+		b.refuse = func(statement string, _ []any) error {
+			if statement == "record_new" {
+				return &pgconn.PgError{Code: "23505"}
+			}
+			return nil
+		}
+		lost, other := b.putAccepted(sub), b.putAccepted(sub)
+		b.pass(time.Second)
+		require.Equal(t, "record", b.writes[3].statement)
+		require.ElementsMatch(t, []uuid.UUID{lost.id, other.id}, b.writes[3].ids)
+		require.True(t, recorded(lost) && recorded(other))
+		require.Zero(t, b.alarms.Load(), "the database takes writes")
+	})
+}
+
 func TestRecorderTriesUntilTheDatabaseTakesIt(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newRecorderBench()
@@ -186,7 +228,7 @@ func TestRecorderTriesUntilTheDatabaseTakesIt(t *testing.T) {
 		b.pass(0)
 		require.False(t, recorded(first))
 		require.True(t, b.failed.Load())
-		tries := b.db.ran("record")
+		tries := b.db.ran("record_new")
 		require.EqualValues(t, tries, b.alarms.Load(), "each failure is told once")
 		require.InDelta(t, 10, tries, 5, "with pauses of up to two seconds")
 		down = false
@@ -276,7 +318,7 @@ func TestRecorderSweepsInBatches(t *testing.T) {
 		b.pass(time.Second)
 		require.Zero(t, left)
 		require.Equal(t, 4, b.db.ran("cancel_subscription"))
-		require.Equal(t, "record", b.writes[1].statement, "right after the first batch")
+		require.Equal(t, "record_new", b.writes[1].statement, "right after the first batch")
 		require.Equal(t, []uuid.UUID{d.id}, b.writes[1].ids)
 		require.True(t, b.idle())
 	})

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -28,12 +29,17 @@ func record(status string, attempts int, lease uuid.UUID) *store.Record {
 
 func save(t testing.TB, db store.DB, records ...*store.Record) {
 	t.Helper()
+	require.NoError(t, store.SaveRecords(t.Context(), db, batchOf(t, records...)))
+}
+
+func batchOf(t testing.TB, records ...*store.Record) *store.Batch {
+	t.Helper()
 	var b store.Batch
 	for _, r := range records {
 		b.Add(r)
 	}
 	require.Equal(t, len(records), b.Len())
-	require.NoError(t, store.SaveRecords(t.Context(), db, &b))
+	return &b
 }
 
 // whole is all that stands in the database of deliveries and attempts.
@@ -47,6 +53,13 @@ func TestSaveEachStatus(t *testing.T) {
 	t.Parallel()
 
 	db := database(t)
+	for _, write := range []func(context.Context, store.DB, *store.Batch) error{store.SaveRecords, store.SaveNewRecords} {
+		testSaveEachStatus(t, db, func(r *store.Record) { require.NoError(t, write(t.Context(), db, batchOf(t, r))) })
+	}
+}
+
+func testSaveEachStatus(t *testing.T, db store.DB, write func(*store.Record)) {
+	t.Helper()
 	for _, tt := range []struct {
 		record   store.Record
 		attempt  *store.Attempt
@@ -88,7 +101,7 @@ func TestSaveEachStatus(t *testing.T) {
 		full.DueIn, full.Attempt = tt.record.DueIn, tt.attempt
 		forgetAll(t, db)
 		before := value[time.Time](t, db, `SELECT clock_timestamp()`)
-		save(t, db, &full)
+		write(&full)
 		after := value[time.Time](t, db, `SELECT clock_timestamp()`)
 
 		// When the statement ran follows from what it wrote.
@@ -211,6 +224,27 @@ func TestSavedTwice(t *testing.T) {
 	require.Len(t, before, 6)
 	save(t, db, records...)
 	require.Equal(t, before, values[string](t, db, facts))
+}
+
+// Rows that should be new are written all together or, where one is there already, not at all.
+func TestSaveNewMeetsARow(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	there, fresh := record("pending", 0, ours), record("accepted", 1, ours)
+	there.Attempt, fresh.ID = nil, number(9)
+	require.NoError(t, store.SaveNewRecords(t.Context(), db, batchOf(t, there)))
+	before := whole(t, db)
+	require.Len(t, before, 1)
+
+	there = record("accepted", 1, ours)
+	err := store.SaveNewRecords(t.Context(), db, batchOf(t, fresh, there))
+	var pg *pgconn.PgError
+	require.ErrorAs(t, err, &pg)
+	require.Equal(t, "23505", pg.Code)
+	require.Equal(t, before, whole(t, db))
+	save(t, db, fresh, there)
+	require.Len(t, whole(t, db), 4, "two deliveries with an attempt each")
 }
 
 // A record without an attempt leaves what the last one said; the URL is always the newest.
