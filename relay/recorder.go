@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 )
@@ -254,10 +255,12 @@ func (r *recorder) write(ctx context.Context, batch []entry) bool {
 func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
+	failpoint.Hit("recorder/before-write")
 	start := time.Now()
 	if err := r.flushRows(ctx, r.rows(batch)); err != nil {
 		return err
 	}
+	failpoint.Hit("recorder/after-rows")
 	if err := r.flushChanges(ctx, batch); err != nil {
 		return err
 	}
@@ -265,7 +268,9 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 		var err error
 		switch e.kind {
 		case entrySweep:
+			failpoint.Hit("recorder/before-sweep")
 			err = r.sweep(ctx, e)
+			failpoint.Hit("recorder/after-sweep")
 		case entryDisable:
 			err = r.disable(ctx, e)
 		}
@@ -273,6 +278,7 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 			return err
 		}
 	}
+	failpoint.Hit("recorder/after-commit")
 	r.metrics.recordSeconds.Observe(time.Since(start).Seconds())
 	return nil
 }
@@ -409,6 +415,7 @@ func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 	for try := 0; ; try++ {
 		marked, err := store.MarkChanges(ctx, r.db, ids, commits)
 		if err != nil || marked == len(ids) {
+			failpoint.Hit("recorder/after-marks")
 			return err
 		}
 		if try < visibleTries {
