@@ -38,6 +38,8 @@ race:
 
 lint:
 	$(GO) vet -tags pgbouncer ./...
+	$(GO) vet -tags failpoints ./...
+	$(GO) test -tags failpoints ./internal/failpoint
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
 
 bench:

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 )
@@ -124,6 +125,7 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 	if err := store.CancelDue(ctx, c.db, ids); err != nil {
 		return 0, err
 	}
+	failpoint.Hit("claimer/after-cancel")
 	more, err := c.claim(ctx, due)
 	if more {
 		wait = min(wait, claimPause)
@@ -161,6 +163,7 @@ func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err er
 	if err != nil {
 		return false, err
 	}
+	failpoint.Hit("claimer/after-claim")
 	taken := make(map[uuid.UUID]int, len(wanted))
 	for _, cl := range claimed {
 		taken[cl.SubscriptionID]++
@@ -268,6 +271,7 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 		id: cl.EventID, typ: e.EventType, payload: e.Payload, createdAt: e.EventCreatedAt,
 	})
 	d.event.size = int64(len(d.event.body)) + eventOverheadBytes
+	failpoint.Hit("claimer/before-send")
 	c.dispatch.hold(d.event, 1)
 	c.dispatch.startClaimed(d)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 )
@@ -254,6 +255,7 @@ func (r *recorder) write(ctx context.Context, batch []entry) bool {
 func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
+	failpoint.Hit("recorder/before-write")
 	start := time.Now()
 	fresh, known := r.rows(batch)
 	if err := r.flushFresh(ctx, fresh); err != nil {
@@ -262,6 +264,7 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	if err := r.flushRows(ctx, known); err != nil {
 		return err
 	}
+	failpoint.Hit("recorder/after-rows")
 	if err := r.flushChanges(ctx, batch); err != nil {
 		return err
 	}
@@ -269,7 +272,9 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 		var err error
 		switch e.kind {
 		case entrySweep:
+			failpoint.Hit("recorder/before-sweep")
 			err = r.sweep(ctx, e)
+			failpoint.Hit("recorder/after-sweep")
 		case entryDisable:
 			err = r.disable(ctx, e)
 		}
@@ -277,6 +282,7 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 			return err
 		}
 	}
+	failpoint.Hit("recorder/after-commit")
 	r.metrics.recordSeconds.Observe(time.Since(start).Seconds())
 	return nil
 }
@@ -434,6 +440,7 @@ func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 	for try := 0; ; try++ {
 		marked, err := store.MarkChanges(ctx, r.db, ids, commits)
 		if err != nil || marked == len(ids) {
+			failpoint.Hit("recorder/after-marks")
 			return err
 		}
 		if try < visibleTries {

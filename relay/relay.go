@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/outboxrelay/relay/config"
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -169,6 +170,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	err := intake.Wait()
 
 	r.setReason("stopping")
+	failpoint.Hit("stop/after-intake")
 	r.drain(endWork)
 	endRecording()
 	background.Wait()
@@ -265,7 +267,9 @@ func (r *Relay) attempt(client *Client, d *delivery) {
 		d.outcome = Outcome{Aborted: true} // It waited too long: somebody else may take it up before this ends.
 		return
 	}
+	failpoint.Hit("sender/before-send")
 	d.outcome = client.SendTraced(r.work, d.sub.targetAt(time.Now()), d.event.webhookID, d.event.trace, d.event.body)
+	failpoint.Hit("sender/after-answer")
 	if !d.outcome.Aborted {
 		d.decision = r.policy.Decide(d.outcome, d.attempts+1)
 		r.attempted(d)
@@ -291,6 +295,7 @@ func (r *Relay) recordAttempt(d *delivery) {
 
 // writeDownSlow has a delivery written down as pending. The dispatcher calls it under its lock.
 func (r *Relay) writeDownSlow(d *delivery, kind spillKind) {
+	failpoint.Hit("spill/before-record")
 	r.metrics.spilled.Inc()
 	if kind == spillUnsent {
 		r.recorder.put(entry{kind: entryUnsent, d: d})
@@ -302,6 +307,7 @@ func (r *Relay) writeDownSlow(d *delivery, kind spillKind) {
 
 // wroteDown notes that a pending delivery stands in the database.
 func (r *Relay) wroteDown(subscription uuid.UUID, dueNow bool) {
+	failpoint.Hit("spill/after-record")
 	if !dueNow {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pglogrepl"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 )
@@ -119,10 +120,12 @@ func (r *router) lookUp(ctx context.Context) error {
 	for i, d := range r.lookups {
 		ids[i] = d.id
 	}
+	failpoint.Hit("router/before-lookup")
 	found, err := store.Recorded(ctx, r.db, ids)
 	if err != nil {
 		return err
 	}
+	failpoint.Hit("router/after-lookup")
 	for len(r.lookups) > 0 {
 		d := r.lookups[0]
 		if _, ok := found[d.id]; ok {
@@ -222,6 +225,7 @@ func (r *router) change(ctx context.Context, tx *transaction, row changeRow) err
 		r.cancelQueued(row.subscriptionID)
 		r.record.put(entry{kind: entrySweep, id: row.subscriptionID, at: row.changedAt})
 	}
+	failpoint.Hit("router/after-change")
 	tx.add(1) // Marked as read after the sweep: a crash between the two brings it again.
 	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit, again: tx.commit < r.until})
 	return nil

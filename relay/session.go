@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -118,6 +119,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	if err := r.startStream(intake, conn); err != nil {
 		return r.withoutPublication(intake, err)
 	}
+	failpoint.Hit("stream/after-start")
 	// Nobody else has the slot now. What was committed up to here may have been delivered by whoever had it before.
 	if route.until, err = store.CurrentWAL(intake, r.db); err != nil {
 		return err
@@ -187,7 +189,10 @@ func (r *Relay) endStream(t *tailer) error {
 	if err := r.persist(ctx, t); err != nil {
 		return err
 	}
-	return t.finish(ctx)
+	failpoint.Hit("stop/before-finish")
+	err := t.finish(ctx)
+	failpoint.Hit("stop/after-finish")
+	return err
 }
 
 // checkpoints persists positions that may be confirmed, so that the tailer may confirm them.
@@ -220,9 +225,11 @@ func (r *Relay) persist(ctx context.Context, t *tailer) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
+	failpoint.Hit("position/before-persist")
 	if err := store.SaveConfirmed(ctx, r.db, r.cfg.Replication.Slot, pglogrepl.LSN(safe)); err != nil {
 		return err
 	}
+	failpoint.Hit("position/after-persist")
 	r.confirmedEver = max(r.confirmedEver, pglogrepl.LSN(safe))
 	r.persisted.Store(safe)
 	t.persisted.Store(safe)

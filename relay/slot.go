@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -150,6 +151,7 @@ func (r *Relay) makeSlot(
 	if err := store.ForgetState(ctx, r.db, name); err != nil {
 		return nil, err
 	}
+	failpoint.Hit("slot/after-forget")
 	if old != nil {
 		if err := store.DropSlot(ctx, r.db, name); err != nil {
 			return nil, err
@@ -160,6 +162,7 @@ func (r *Relay) makeSlot(
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit("slot/after-create")
 	r.setReason("scanning the outbox")
 	scanner, err := r.db.Acquire(ctx)
 	if err != nil {
@@ -173,6 +176,7 @@ func (r *Relay) makeSlot(
 	if err != nil {
 		return nil, err
 	}
+	failpoint.Hit("slot/after-scan")
 	r.log.Info("scanned the outbox", "slot", name, "deliveries_found", found)
 	fresh, err := store.LoadState(ctx, r.db, name)
 	if err != nil || fresh == nil {
@@ -199,6 +203,7 @@ func (r *Relay) ensurePublication(ctx context.Context) (*store.Publication, erro
 		if err := store.CreatePublication(ctx, r.db, name); err != nil {
 			return nil, err
 		}
+		failpoint.Hit("setup/after-publication")
 	case publicationFits(p):
 		return p, nil
 	default:

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/outboxrelay/relay/internal/failpoint"
 )
 
 const (
@@ -169,6 +171,7 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 			return fmt.Errorf("read a transaction's begin: %w", err)
 		}
 		t.tx = t.tracker.begin(m.FinalLSN, m.CommitTime)
+		failpoint.Hit("tailer/after-begin")
 	case pglogrepl.MessageTypeCommit:
 		var m pglogrepl.CommitMessage
 		if err := m.Decode(wal[1:]); err != nil {
@@ -180,6 +183,7 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		t.tracker.commit(t.tx, m.TransactionEndLSN)
 		t.serverEnd = max(t.serverEnd, m.TransactionEndLSN)
 		t.tx = nil
+		failpoint.Hit("tailer/after-commit")
 	case pglogrepl.MessageTypeRelation:
 		var m pglogrepl.RelationMessage
 		if err := m.Decode(wal[1:]); err != nil {
@@ -214,7 +218,9 @@ func (t *tailer) insert(ctx context.Context, wal []byte) error {
 			t.skip("an event", err)
 			return nil
 		}
-		return t.router.event(ctx, t.tx, row)
+		err = t.router.event(ctx, t.tx, row)
+		failpoint.Hit("tailer/after-row")
+		return err
 	case rel.schema == "outbox" && rel.table == "subscription_changes":
 		row, err := decodeChange(&t.row)
 		if err != nil {
@@ -288,6 +294,7 @@ func (t *tailer) send(position pglogrepl.LSN, now time.Time) error {
 		return fmt.Errorf("confirm a position: %w", err)
 	}
 	if position > t.sent {
+		failpoint.Hit("tailer/after-confirm")
 		t.asked = 0
 	}
 	t.sent, t.sentAt = position, now

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pglogrepl"
 
+	"github.com/outboxrelay/relay/internal/failpoint"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -88,6 +89,7 @@ func (s *Sweeper) sweepChunk(ctx context.Context, until time.Time, removed *Remo
 	if err := s.removeEvents(ctx, old.IDs, removed); err != nil {
 		return false, err
 	}
+	failpoint.Hit("retention/after-events")
 	if err := s.removeDeliveries(ctx, old.Until, removed); err != nil || !s.goOn(ctx) {
 		return false, err
 	}
@@ -137,6 +139,7 @@ func (s *Sweeper) removeDeliveries(ctx context.Context, until time.Time, removed
 		var n int64
 		took := s.deliveries.work(func() { n, from, err = store.ExpireDeliveries(ctx, s.DB, from, until, size) })
 		removed.Deliveries += n
+		failpoint.Hit("retention/after-batch")
 		if err != nil || n < int64(size) {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/outboxrelay/relay/internal/failpoint"
 )
 
 // Slot is a replication slot as the server sees it.
@@ -133,6 +135,7 @@ func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
 			return err
 		}
 		_, err = tx.Exec(ctx, saveStateSQL, slot.Name, slot.SystemIdentifier, slot.PublicationOID, slot.ConsistentPoint)
+		failpoint.Hit("scan/before-commit")
 		return err
 	}
 	err := pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.RepeatableRead}, scan)
