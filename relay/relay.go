@@ -141,7 +141,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	if err := r.awaitHome(ctx); err != nil {
 		return ifRunning(ctx, err)
 	}
-	if err := r.retryStart(ctx, r.declareSubscriptions); err != nil {
+	if err := r.retryStart(ctx, r.declare); err != nil {
 		return ifRunning(ctx, err)
 	}
 

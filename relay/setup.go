@@ -50,7 +50,7 @@ func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 		return report, &ConfigError{Fault: awayFault(home), Mend: "run `relay adopt` if events are to be delivered from here"}
 	}
 	r.home.Store(&home.Here)
-	if err := r.declareSubscriptions(ctx); err != nil {
+	if err := r.declare(ctx); err != nil {
 		return report, err
 	}
 	report.addDeclared(len(r.cfg.EventTypes), "event type")
@@ -94,8 +94,8 @@ func (r *Relay) setUpSlot(ctx context.Context, report *SetupReport) error {
 	return nil
 }
 
-// declareSubscriptions keeps what relay.yaml declares in the database: its event types, and its subscriptions.
-func (r *Relay) declareSubscriptions(ctx context.Context) error {
+// declare keeps what relay.yaml declares in the database: its event types, and its subscriptions.
+func (r *Relay) declare(ctx context.Context) error {
 	if err := r.declareEventTypes(ctx); err != nil {
 		return err
 	}

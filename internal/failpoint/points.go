@@ -43,6 +43,7 @@ var Points = []Point{
 	{"spill/after-record", Hanging, "a delivery that hangs was written down as pending, and is in flight"},
 
 	{"recorder/before-write", Load, "outcomes are gathered in a batch that is not written"},
+	{"recorder/after-fresh", Load, "the batch's new deliveries are committed, those that the database had already are not"},
 	{"recorder/after-rows", Load, "the batch's rows are committed, the changes that were read are not marked"},
 	{"recorder/after-marks", Load, "the changes that were read are marked, their transactions do not count as settled"},
 	{"recorder/before-sweep", Load, "a subscription was switched off, what waits for it is not cancelled"},
