@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,8 +23,17 @@ type janitorBench struct {
 	largest    int
 	position   pglogrepl.LSN // Of the WAL, which grows with every look.
 	confirmed  pglogrepl.LSN
-	leads      bool
-	confirm    func(*janitorBench) // What the tailer does meanwhile.
+
+	mu      sync.Mutex
+	leads   bool
+	confirm func(*janitorBench) // What the tailer does meanwhile.
+}
+
+// slot says from now on whether the janitor's relay leads, and what its tailer does.
+func (b *janitorBench) slot(leads bool, confirm func(*janitorBench)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.leads, b.confirm = leads, confirm
 }
 
 func newJanitorBench(old int) *janitorBench {
@@ -32,6 +42,8 @@ func newJanitorBench(old int) *janitorBench {
 		b.events = append(b.events, uuid.New())
 	}
 	b.janitor = &janitor{db: b.db, log: testLog(), retention: time.Hour, leading: func() (pglogrepl.LSN, bool) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
 		b.confirm(b)
 		return b.confirmed, b.leads
 	}}
@@ -88,7 +100,7 @@ func TestJanitorWaitsForTheSlot(t *testing.T) {
 		require.Len(t, b.events, 10)
 		require.Less(t, b.db.ran("old_events"), 60)
 		require.Equal(t, b.db.ran("old_events"), b.db.ran("prune_changes"), "the rest of its work goes on")
-		b.leads = false
+		b.slot(false, b.confirm)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		require.Len(t, b.events, 10, "another leads")
@@ -96,7 +108,7 @@ func TestJanitorWaitsForTheSlot(t *testing.T) {
 		time.Sleep(time.Hour)
 		synctest.Wait()
 		require.Equal(t, looked, b.db.ran("old_events"))
-		b.leads, b.confirm = true, func(b *janitorBench) { b.confirmed = b.position }
+		b.slot(true, func(b *janitorBench) { b.confirmed = b.position })
 		time.Sleep(2 * janitorEvery)
 		synctest.Wait()
 		require.Empty(t, b.events)

@@ -117,7 +117,9 @@ func TestPoolClosesWhatIsOld(t *testing.T) {
 		require.Nil(t, p.get(a))
 		time.Sleep(timeout)
 		require.Equal(t, []bool{true, true, true, false}, closed(), "what is in use is left alone")
+		p.mu.Lock()
 		require.Nil(t, p.sweep)
+		p.mu.Unlock()
 
 		add(a)
 		p.closeAll()
