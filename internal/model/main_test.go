@@ -1,0 +1,189 @@
+// Package model compares the program with a model of what it promises: random sequences of what host apps, operators and
+// the world do to a real relay on a real Postgres, and after each a look at what arrived and what the log says.
+//
+// history_test.go is the model: who must get what, by the order of commits and, after a lost slot, by when events and
+// subscriptions were made. actions_test.go is what may happen, sequence_test.go does it, verify_test.go compares.
+//
+//	go test ./internal/model -args -model.count=1000 -model.seed=1
+//
+// A sequence that fails is made as short as it can be, and shown with its seed.
+package model
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/outboxrelay/relay/internal/pgtest"
+	"github.com/outboxrelay/relay/internal/postgres"
+)
+
+var (
+	count   = flag.Int("model.count", 24, "how many sequences to run")
+	seed    = flag.Uint64("model.seed", 0, "seed of the first sequence; each has the next one; 0: by the clock")
+	workers = flag.Int("model.workers", 4, "how many to run at once, each on a Postgres of its own")
+	budget  = flag.Duration("model.for", time.Hour, "begin no more after this time")
+)
+
+// mostFailures is how many sequences may fail until no more are begun: each has taken its time to be made short.
+const mostFailures = 3
+
+func TestMain(m *testing.M) {
+	code := pgtest.Run(m)
+	if path, err := build(); err == nil {
+		_ = os.Remove(path)
+	}
+	os.Exit(code)
+}
+
+func TestModel(t *testing.T) {
+	first := *seed
+	if first == 0 {
+		first = uint64(time.Now().UnixNano()) / 1000 % 1_000_000_000
+	}
+	began := time.Now()
+	var next, failed atomic.Int64
+	var group sync.WaitGroup
+	for range min(*workers, *count) {
+		w := newWorker(t)
+		group.Go(func() {
+			for failed.Load() < mostFailures && time.Since(began) < *budget {
+				n := next.Add(1) - 1
+				if n >= int64(*count) {
+					return
+				}
+				sequence := first + uint64(n)
+				if !t.Run("seed="+strconv.FormatUint(sequence, 10), func(t *testing.T) { w.check(t, sequence) }) {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	group.Wait()
+	took := time.Since(began)
+	ran := min(next.Load(), int64(*count))
+	t.Logf("seeds from %d: %d sequences in %v, %.1f a second", first, ran, took.Round(time.Second), float64(ran)/took.Seconds())
+}
+
+// worker runs one sequence after the other.
+type worker struct {
+	cluster *postgres.Cluster
+	stage   *stage
+	ran     int
+}
+
+const template = "template_model"
+
+func newWorker(t *testing.T) *worker {
+	w := &worker{cluster: pgtest.Private(t, postgres.Options{FsyncOff: true}), stage: newStage(t)}
+	require.NoError(t, w.cluster.CreateDatabase(context.Background(), template))
+	pgtest.Migrate(t, w.cluster.URL(template))
+	return w
+}
+
+// seeding guards the flag by which rapid is told its seed, from when it is set until it was read.
+var seeding sync.Mutex
+
+// check has rapid run the sequence of a seed, and make it short should it fail.
+func (w *worker) check(t *testing.T, sequence uint64) {
+	seeding.Lock()
+	var read sync.Once
+	defer read.Do(seeding.Unlock)
+	require.NoError(t, flag.Set("rapid.seed", strconv.FormatUint(sequence, 10)))
+	rapid.Check(t, func(t *rapid.T) {
+		read.Do(seeding.Unlock)
+		w.run(t)
+	})
+}
+
+func init() {
+	for name, value := range map[string]string{"rapid.checks": "1", "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
+	}
+}
+
+// run runs one sequence on a database of its own.
+func (w *worker) run(t *rapid.T) {
+	w.ran++
+	name := "m" + strconv.Itoa(w.ran)
+	s := &sequence{
+		history: newHistory(), t: t, w: w, number: w.ran, url: w.cluster.URL(name), log: &lockedBuffer{},
+		locked: make(map[string]int), numbers: make(map[string]int), secrets: make(map[string]string),
+	}
+	w.stage.clear()
+	w.administer(t, "CREATE DATABASE "+name+" TEMPLATE "+template)
+	defer w.drop(name)
+	defer s.close()
+	t.Repeat(s.actions())
+
+	s.step(t)
+	s.endAll()
+	for i := range receivers {
+		if !w.stage.is(i, answers200) {
+			s.setMode(i, answers200)
+		}
+	}
+	if s.relay == nil {
+		s.launch()
+	}
+	s.awaitSettled()
+	s.stop()
+	s.verify()
+}
+
+// close lets go of what the sequence has.
+func (s *sequence) close() {
+	if s.relay != nil {
+		s.relay.kill()
+	}
+	for _, conn := range append(s.conns[:], s.admin) {
+		if conn != nil {
+			_ = conn.Close(context.Background()) // It ends here one way or the other.
+		}
+	}
+}
+
+func (w *worker) administer(t *rapid.T, sql string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := w.administerContext(ctx, sql); err != nil {
+		t.Fatalf("%v", err)
+	}
+}
+
+func (w *worker) administerContext(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, w.cluster.URL("postgres"))
+	if err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	defer conn.Close(ctx)
+	if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+		return fmt.Errorf("%s: %w", sql, err)
+	}
+	return nil
+}
+
+// drop removes a database and its slot, once their user has gone.
+func (w *worker) drop(name string) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for ctx.Err() == nil {
+		err := w.administerContext(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots`)
+		if err == nil && w.administerContext(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") == nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
