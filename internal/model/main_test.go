@@ -51,11 +51,16 @@ func TestModel(t *testing.T) {
 	if first == 0 {
 		first = uint64(time.Now().UnixNano()) / 1000 % 1_000_000_000
 	}
-	began := time.Now()
+	_, err := build()
+	require.NoError(t, err)
 	var next, failed atomic.Int64
 	var group sync.WaitGroup
+	var ready []*worker
 	for range min(*workers, *count) {
-		w := newWorker(t)
+		ready = append(ready, newWorker(t))
+	}
+	began := time.Now()
+	for _, w := range ready {
 		group.Go(func() {
 			for failed.Load() < mostFailures && time.Since(began) < *budget {
 				n := next.Add(1) - 1

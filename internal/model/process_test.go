@@ -106,8 +106,14 @@ func (p *process) running() bool {
 	}
 }
 
-// stop ends it as an operator does; a clean end is expected.
+// stop ends it as an operator does; a clean end is expected. Before it listens, it does not look after signals yet.
 func (p *process) stop() error {
+	for deadline := time.Now().Add(patience); p.running() && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if c, err := net.Dial("tcp", p.listen); err == nil {
+			_ = c.Close()
+			break
+		}
+	}
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}

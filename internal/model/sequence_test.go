@@ -40,9 +40,9 @@ type sequence struct {
 	kills   []moment
 	modes   [receivers + 1][]span
 	replays []replay
-	known   []string       // Ids of subscriptions, in the order in which they were made.
-	locked  map[string]int // Those that an open transaction has changed.
-	numbers map[string]int // Of their last versions.
+	known   []string          // Ids of subscriptions, in the order in which they were made.
+	locked  map[string]int    // Those that an open transaction has changed.
+	numbers map[string]int    // Of their last versions.
 	secrets map[string]string // By the path of the URL.
 
 	watcherID string
@@ -86,7 +86,7 @@ func (s *sequence) fail(format string, args ...any) {
 }
 
 func (s *sequence) note(format string, args ...any) {
-	s.trace = append(s.trace, fmt.Sprintf("%3d @%-3d ", s.when, s.now)+fmt.Sprintf(format, args...))
+	s.trace = append(s.trace, fmt.Sprintf("%s %3d @%-3d ", time.Now().UTC().Format("15:04:05.000"), s.when, s.now)+fmt.Sprintf(format, args...))
 }
 
 // step begins a step of the sequence.
