@@ -53,8 +53,21 @@ func (s *sequence) awaitSettled() {
 		}
 		return len(missing) == 0
 	})
+	if s.scanned() {
+		s.relays()
+	}
 	s.settle(s.when)
 	s.note("settled")
+}
+
+// scanned says whether the relay has noticed what was last lost. A publication made anew under its hands it may go on
+// reading for a while.
+func (s *sequence) scanned() bool {
+	type state struct{ Noticed bool }
+	rows := query[state](s, s.session(&s.admin), `SELECT r.publication_oid = p.oid FROM outbox.relay_state AS r
+		JOIN pg_publication AS p ON p.pubname = r.slot JOIN pg_replication_slots AS l ON l.slot_name = r.slot AND l.active
+		WHERE r.slot = $1`, slotName)
+	return len(rows) == 1 && rows[0].Noticed
 }
 
 func (s *sequence) walEnd() string {
