@@ -109,7 +109,7 @@ func (s *sequence) add(t *rapid.T, n int, id string) {
 func (s *sequence) saveOrUndo(n int) {
 	tx := s.begin(n)
 	if tx.savepoint < 0 {
-		s.execute(s.conns[n], "SAVEPOINT here")
+		s.execute(s.w.conns[n], "SAVEPOINT here")
 		s.note("session %d: SAVEPOINT", n)
 		tx.savepoint, tx.saved = len(tx.steps), make(map[string]version)
 		for id, v := range tx.latest {
@@ -117,7 +117,7 @@ func (s *sequence) saveOrUndo(n int) {
 		}
 		return
 	}
-	s.execute(s.conns[n], "ROLLBACK TO here; RELEASE here")
+	s.execute(s.w.conns[n], "ROLLBACK TO here; RELEASE here")
 	s.note("session %d: ROLLBACK TO the savepoint", n)
 	tx.steps, tx.latest, tx.savepoint = tx.steps[:tx.savepoint], tx.saved, -1
 }
@@ -201,7 +201,7 @@ func (s *sequence) replaySomething(t *rapid.T) {
 	e := s.events[rapid.IntRange(0, len(s.events)-1).Draw(t, "event")]
 	id := rapid.SampledFrom(s.known).Draw(t, "subscription")
 	type made struct{ ID string }
-	for _, row := range query[made](s, s.session(&s.admin), `SELECT outbox.replay(id)::text FROM outbox.deliveries
+	for _, row := range query[made](s, s.session(&s.w.admin), `SELECT outbox.replay(id)::text FROM outbox.deliveries
 		WHERE event_id = $1::uuid AND subscription_id = $2::uuid AND replay_of IS NULL AND due_at IS NULL`, e.id, id) {
 		s.replays = append(s.replays, replay{id: row.ID, pair: pair{e.id, id}, at: s.now + 1, when: s.when})
 		s.note("replayed %s to %s: %s", e.id, id, row.ID)
@@ -233,11 +233,7 @@ func (s *sequence) restartPostgres(t *rapid.T) {
 	defer cancel()
 	s.must(s.w.cluster.Stop(ctx, how), "stop Postgres")
 	s.must(s.w.cluster.Resume(ctx), "start Postgres")
-	for _, conn := range append(s.conns[:], s.admin) {
-		if conn != nil {
-			_ = conn.Close(ctx) // The server has gone from it.
-		}
-	}
+	s.w.disconnect()
 	s.note("restarted Postgres, mode %d", how)
 }
 
@@ -245,7 +241,7 @@ func (s *sequence) restartPostgres(t *rapid.T) {
 func (s *sequence) truncate(t *rapid.T) {
 	skipUnless(t, s.quiet() && len(s.known) > 0 && rapid.IntRange(0, 5).Draw(t, "rarely") == 5)
 	tx := s.begin(0)
-	s.execute(s.conns[0], `TRUNCATE outbox.subscriptions`)
+	s.execute(s.w.conns[0], `TRUNCATE outbox.subscriptions`)
 	for _, id := range s.ids() {
 		if v := s.current(tx, id); v.exists {
 			v.exists = false

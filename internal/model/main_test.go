@@ -12,7 +12,6 @@ package model
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"strconv"
 	"sync"
@@ -80,19 +79,23 @@ func TestModel(t *testing.T) {
 	t.Logf("seeds from %d: %d sequences in %v, %.1f a second", first, ran, took.Round(time.Second), float64(ran)/took.Seconds())
 }
 
-// worker runs one sequence after the other.
+// worker runs one sequence after the other, on a database that it empties before each.
 type worker struct {
 	cluster *postgres.Cluster
 	stage   *stage
+	url     string
 	ran     int
+	admin   *pgx.Conn
+	conns   [connections]*pgx.Conn
 }
 
-const template = "template_model"
-
 func newWorker(t *testing.T) *worker {
+	const database = "model"
 	w := &worker{cluster: pgtest.Private(t, postgres.Options{FsyncOff: true}), stage: newStage(t)}
-	require.NoError(t, w.cluster.CreateDatabase(context.Background(), template))
-	pgtest.Migrate(t, w.cluster.URL(template))
+	require.NoError(t, w.cluster.CreateDatabase(context.Background(), database))
+	w.url = w.cluster.URL(database)
+	pgtest.Migrate(t, w.url)
+	t.Cleanup(w.disconnect)
 	return w
 }
 
@@ -119,17 +122,15 @@ func init() {
 	}
 }
 
-// run runs one sequence on a database of its own.
+// run runs one sequence.
 func (w *worker) run(t *rapid.T) {
 	w.ran++
-	name := "m" + strconv.Itoa(w.ran)
 	s := &sequence{
-		history: newHistory(), t: t, w: w, number: w.ran, url: w.cluster.URL(name), log: &lockedBuffer{},
+		history: newHistory(), t: t, w: w, number: w.ran, log: &lockedBuffer{},
 		locked: make(map[string]int), numbers: make(map[string]int), secrets: make(map[string]string),
 	}
 	w.stage.clear()
-	w.administer(t, "CREATE DATABASE "+name+" TEMPLATE "+template)
-	defer w.drop(name)
+	s.empty()
 	defer s.close()
 	t.Repeat(s.actions())
 
@@ -148,47 +149,41 @@ func (w *worker) run(t *rapid.T) {
 	s.verify()
 }
 
-// close lets go of what the sequence has.
+// empty makes the database as if it were new: nobody of the last sequence is in it any more, and nothing is left of it.
+func (s *sequence) empty() {
+	admin := s.session(&s.w.admin)
+	type left struct{ N int }
+	s.await("the last relay's sessions have ended", func() bool {
+		ended := query[left](s, admin, `SELECT count(pg_terminate_backend(pid))::int FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'relay'`)
+		return ended[0].N == 0
+	})
+	query[left](s, admin, `SELECT count(pg_drop_replication_slot(slot_name))::int FROM pg_replication_slots`)
+	s.execute(admin, `DROP PUBLICATION IF EXISTS `+slotName)
+	s.execute(admin, `SET session_replication_role = replica`) // The journal's trigger writes what is being emptied.
+	s.execute(admin, `DO $$ BEGIN EXECUTE (
+		SELECT 'TRUNCATE ' || string_agg(oid::regclass::text, ', ') || ' RESTART IDENTITY'
+		  FROM pg_class WHERE relnamespace = 'outbox'::regnamespace AND relkind = 'r'); END $$`)
+	s.execute(admin, `RESET session_replication_role`)
+}
+
+// close ends what the sequence has left running.
 func (s *sequence) close() {
 	if s.relay != nil {
 		s.relay.kill()
 	}
-	for _, conn := range append(s.conns[:], s.admin) {
+	for n := range s.txs {
+		if s.txs[n] != nil {
+			s.w.disconnect()
+			return
+		}
+	}
+}
+
+func (w *worker) disconnect() {
+	for _, conn := range append(w.conns[:], w.admin) {
 		if conn != nil {
 			_ = conn.Close(context.Background()) // It ends here one way or the other.
 		}
-	}
-}
-
-func (w *worker) administer(t *rapid.T, sql string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	if err := w.administerContext(ctx, sql); err != nil {
-		t.Fatalf("%v", err)
-	}
-}
-
-func (w *worker) administerContext(ctx context.Context, sql string) error {
-	conn, err := pgx.Connect(ctx, w.cluster.URL("postgres"))
-	if err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
-	}
-	defer conn.Close(ctx)
-	if _, err := conn.Exec(ctx, sql, pgx.QueryExecModeSimpleProtocol); err != nil {
-		return fmt.Errorf("%s: %w", sql, err)
-	}
-	return nil
-}
-
-// drop removes a database and its slot, once their user has gone.
-func (w *worker) drop(name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	for ctx.Err() == nil {
-		err := w.administerContext(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots`)
-		if err == nil && w.administerContext(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") == nil {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
 	}
 }

@@ -27,13 +27,10 @@ type sequence struct {
 	t      *rapid.T // Of the step under way.
 	w      *worker
 	number int
-	url    string
 	log    *lockedBuffer
 	trace  []string
 
-	admin *pgx.Conn
-	txs   [connections]*transaction
-	conns [connections]*pgx.Conn
+	txs [connections]*transaction
 
 	relay   *process // nil while none runs.
 	when    moment
@@ -123,7 +120,7 @@ func (s *sequence) session(conn **pgx.Conn) *pgx.Conn {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		var err error
-		*conn, err = pgx.Connect(ctx, s.url)
+		*conn, err = pgx.Connect(ctx, s.w.url)
 		s.must(err, "connect")
 	}
 	return *conn
@@ -134,7 +131,7 @@ func (s *sequence) quiet() bool { return s.txs == [connections]*transaction{} }
 // begin begins a transaction in a session, unless one is open there.
 func (s *sequence) begin(n int) *transaction {
 	if s.txs[n] == nil {
-		s.execute(s.session(&s.conns[n]), "BEGIN")
+		s.execute(s.session(&s.w.conns[n]), "BEGIN")
 		s.txs[n] = &transaction{latest: make(map[string]version), savepoint: -1}
 		s.note("session %d: BEGIN", n)
 	}
@@ -149,11 +146,11 @@ func (s *sequence) end(n int, commit bool) {
 	}
 	s.forget(n)
 	if !commit {
-		s.execute(s.conns[n], "ROLLBACK")
+		s.execute(s.w.conns[n], "ROLLBACK")
 		s.note("session %d: ROLLBACK", n)
 		return
 	}
-	s.execute(s.conns[n], "COMMIT")
+	s.execute(s.w.conns[n], "COMMIT")
 	first := s.now + 1
 	for _, tell := range tx.steps {
 		tell()
@@ -188,7 +185,7 @@ func (s *sequence) emit(n, count int, eventType, tenant, payload string) {
 		ID        string
 		CreatedAt time.Time
 	}
-	rows := query[made](s, s.conns[n], `INSERT INTO outbox.events (type, tenant, user_id, payload)
+	rows := query[made](s, s.w.conns[n], `INSERT INTO outbox.events (type, tenant, user_id, payload)
 		SELECT $1, $2, 'u', $3::text::json FROM generate_series(1, $4::int) RETURNING id::text, created_at`, eventType, tenant, payload, count)
 	for _, row := range rows {
 		e := &event{id: row.ID, eventType: eventType, tenant: tenant, payload: payload, createdAt: row.CreatedAt}
@@ -206,7 +203,7 @@ func (s *sequence) alter(n int, id, what string, v version) {
 		v.secret = newSecret()
 		s.secrets[fmt.Sprintf("/%d/%s/%d", s.number, id, v.number)] = v.secret
 	}
-	conn, url := s.conns[n], s.w.stage.url(v.receiver, s.number, id, v.number)
+	conn, url := s.w.conns[n], s.w.stage.url(v.receiver, s.number, id, v.number)
 	switch what {
 	case "add":
 		type made struct{ CreatedAt time.Time }
@@ -235,7 +232,7 @@ func newSecret() string {
 
 // launch starts a relay.
 func (s *sequence) launch() {
-	relay, err := launch(s.url, s.log)
+	relay, err := launch(s.w.url, s.log)
 	s.must(err, "start the relay")
 	s.relay = relay
 	s.seen()
@@ -305,15 +302,15 @@ func (s *sequence) loseSlot(again bool) {
 	s.await("the slot is dropped", func() bool {
 		ctx := context.Background()
 		const end = `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active`
-		if _, err := s.session(&s.admin).Exec(ctx, end, slotName); err != nil {
+		if _, err := s.session(&s.w.admin).Exec(ctx, end, slotName); err != nil {
 			s.fail("%v", err)
 		}
-		_, err := s.session(&s.admin).Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`, slotName)
+		_, err := s.session(&s.w.admin).Exec(ctx, `SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1`, slotName)
 		s.must(except(err, "55006", "42704"), "drop the slot")
 		return err == nil
 	})
 	if again {
-		_, err := s.session(&s.admin).Exec(context.Background(), `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, slotName)
+		_, err := s.session(&s.w.admin).Exec(context.Background(), `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, slotName)
 		s.must(except(err, "42710"), "make the slot anew")
 	}
 	s.lose()
@@ -322,9 +319,9 @@ func (s *sequence) loseSlot(again bool) {
 
 // losePublication does the same with the publication.
 func (s *sequence) losePublication(again bool) {
-	s.execute(s.session(&s.admin), `DROP PUBLICATION IF EXISTS `+slotName)
+	s.execute(s.session(&s.w.admin), `DROP PUBLICATION IF EXISTS `+slotName)
 	if again {
-		_, err := s.session(&s.admin).Exec(context.Background(), `CREATE PUBLICATION `+slotName+
+		_, err := s.session(&s.w.admin).Exec(context.Background(), `CREATE PUBLICATION `+slotName+
 			` FOR TABLE outbox.events, outbox.subscription_changes WITH (publish = 'insert')`)
 		s.must(except(err, "42710", "23505"), "make the publication anew")
 	}

@@ -64,7 +64,7 @@ func (s *sequence) awaitSettled() {
 // reading for a while.
 func (s *sequence) scanned() bool {
 	type state struct{ Noticed bool }
-	rows := query[state](s, s.session(&s.admin), `SELECT r.publication_oid = p.oid FROM outbox.relay_state AS r
+	rows := query[state](s, s.session(&s.w.admin), `SELECT r.publication_oid = p.oid FROM outbox.relay_state AS r
 		JOIN pg_publication AS p ON p.pubname = r.slot JOIN pg_replication_slots AS l ON l.slot_name = r.slot AND l.active
 		WHERE r.slot = $1`, slotName)
 	return len(rows) == 1 && rows[0].Noticed
@@ -72,13 +72,13 @@ func (s *sequence) scanned() bool {
 
 func (s *sequence) walEnd() string {
 	type lsn struct{ LSN string }
-	return query[lsn](s, s.session(&s.admin), `SELECT pg_current_wal_lsn()::text`)[0].LSN
+	return query[lsn](s, s.session(&s.w.admin), `SELECT pg_current_wal_lsn()::text`)[0].LSN
 }
 
 // confirmed says whether the slot has passed a position.
 func (s *sequence) confirmed(lsn string) bool {
 	type slot struct{ Passed bool }
-	rows := query[slot](s, s.session(&s.admin), `SELECT confirmed_flush_lsn >= $2::text::pg_lsn FROM pg_replication_slots
+	rows := query[slot](s, s.session(&s.w.admin), `SELECT confirmed_flush_lsn >= $2::text::pg_lsn FROM pg_replication_slots
 		WHERE slot_name = $1 AND confirmed_flush_lsn IS NOT NULL AND active`, slotName, lsn)
 	return len(rows) == 1 && rows[0].Passed
 }
@@ -90,7 +90,7 @@ func (s *sequence) missing(wanted []pair) (missing []pair, waiting int) {
 		Due                 bool
 	}
 	there := make(map[pair]bool)
-	for _, r := range query[row](s, s.session(&s.admin), `SELECT event_id::text, subscription_id::text, due_at IS NOT NULL
+	for _, r := range query[row](s, s.session(&s.w.admin), `SELECT event_id::text, subscription_id::text, due_at IS NOT NULL
 		FROM outbox.deliveries`) {
 		there[pair{r.Event, r.Subscription}] = true
 		if r.Due {
@@ -181,7 +181,7 @@ func (s *sequence) collect() map[pair]*record {
 		}
 		return records[p]
 	}
-	admin := s.session(&s.admin)
+	admin := s.session(&s.w.admin)
 	pairs := make(map[string]pair)
 	for _, d := range query[delivery](s, admin, `SELECT id::text, event_id::text, subscription_id::text, replay_of::text, status, attempts,
 		response_code, error_class, finished_at, id = outbox.delivery_id(event_id, subscription_id) FROM outbox.deliveries ORDER BY id`) {
