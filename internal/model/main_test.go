@@ -31,6 +31,7 @@ var (
 	count   = flag.Int("model.count", 24, "how many sequences to run")
 	seed    = flag.Uint64("model.seed", 0, "seed of the first sequence; each has the next one; 0: by the clock")
 	workers = flag.Int("model.workers", 4, "how many to run at once, each on a Postgres of its own")
+	program = flag.String("model.relay", "", "the program to test; empty: built from here")
 	budget  = flag.Duration("model.for", time.Hour, "begin no more after this time")
 )
 
@@ -39,7 +40,7 @@ const mostFailures = 3
 
 func TestMain(m *testing.M) {
 	code := pgtest.Run(m)
-	if path, err := build(); err == nil {
+	if path, err := build(); err == nil && *program == "" {
 		_ = os.Remove(path)
 	}
 	os.Exit(code)

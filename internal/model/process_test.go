@@ -14,8 +14,11 @@ import (
 	"time"
 )
 
-// build builds the program on first use, for all sequences.
+// build builds the program on first use, for all sequences, unless one is given.
 var build = sync.OnceValues(func() (string, error) {
+	if *program != "" {
+		return *program, nil
+	}
 	path := filepath.Join(os.TempDir(), "relay-model-"+strconv.Itoa(os.Getpid()))
 	out, err := exec.Command("go", "build", "-o", path, "github.com/outboxrelay/relay/cmd/relay").CombinedOutput()
 	if err != nil {
