@@ -31,7 +31,7 @@ test-pgbouncer:
 	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check ./internal/pgtest ./internal/e2e
 
 test-model:
-	$(GO) test -run TestModel -timeout 0 -v ./internal/model -args -model.count=1000 $(ARGS)
+	$(GO) test -run TestModel -timeout 0 -v ./internal/model -args -model.count=1000 -model.for=24h $(ARGS)
 
 fuzz:
 	@grep -r --include='*_test.go' '^func Fuzz' . | sed 's|^\./\(.*\)/[^/]*:func \(Fuzz[A-Za-z0-9]*\).*|\1 \2|' | sort | \

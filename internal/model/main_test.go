@@ -4,7 +4,7 @@
 // history_test.go is the model: who must get what, by the order of commits and, after a lost slot, by when events and
 // subscriptions were made. actions_test.go is what may happen, sequence_test.go does it, verify_test.go compares.
 //
-//	go test ./internal/model -args -model.count=1000 -model.seed=1
+//	make test-model ARGS='-model.count=5000 -model.seed=1'
 //
 // A sequence that fails is made as short as it can be, and shown with its seed.
 package model
@@ -32,7 +32,7 @@ var (
 	seed    = flag.Uint64("model.seed", 0, "seed of the first sequence; each has the next one; 0: by the clock")
 	workers = flag.Int("model.workers", 4, "how many to run at once, each on a Postgres of its own")
 	program = flag.String("model.relay", "", "the program to test; empty: built from here")
-	budget  = flag.Duration("model.for", time.Hour, "begin no more after this time")
+	budget  = flag.Duration("model.for", 20*time.Second, "begin no more after this time")
 )
 
 // mostFailures is how many sequences may fail until no more are begun: each has taken its time to be made short.
