@@ -6,13 +6,17 @@
 # make lint   what CI checks besides
 # make screenshots  every page of the console, in light and dark, into docs/screenshots/; needs Chromium
 # make test-pgbouncer  what make test proves with a stand-in, with a real pgbouncer, which must be installed
+# make test-model  random sequences against a model of the promises; ARGS='-model.count=1000 -model.seed=7 -model.workers=6'
+# make fuzz   each fuzz target for FUZZTIME (30s)
 # make test-rules  the alert rules, with promtool (Debian: package prometheus)
 
 GO ?= go
 PROMTOOL ?= promtool
 GOLANGCI_LINT_VERSION := v2.15.0
 
-.PHONY: demo build test test-pgbouncer test-matrix test-rules race lint bench bench-retention screenshots
+FUZZTIME ?= 30s
+
+.PHONY: demo build test test-model fuzz test-pgbouncer test-matrix test-rules race lint bench bench-retention screenshots
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -25,6 +29,15 @@ test:
 
 test-pgbouncer:
 	$(GO) test -tags pgbouncer -run PgBouncer -timeout 5m ./internal/check ./internal/pgtest ./internal/e2e
+
+test-model:
+	$(GO) test -run TestModel -timeout 0 -v ./internal/model -args -model.count=1000 -model.for=24h $(ARGS)
+
+fuzz:
+	@grep -r --include='*_test.go' '^func Fuzz' . | sed 's|^\./\(.*\)/[^/]*:func \(Fuzz[A-Za-z0-9]*\).*|\1 \2|' | sort | \
+	while read -r folder target; do \
+		echo "$$folder $$target"; $(GO) test ./$$folder -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) || exit 1; \
+	done
 
 test-rules:
 	$(PROMTOOL) check rules deploy/prometheus/relay.rules.yml

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -40,6 +41,42 @@ func newRelation(m *pglogrepl.RelationMessage) (*relation, error) {
 		}
 	}
 	return r, nil
+}
+
+var errShortRelation = errors.New("the table's description is cut short")
+
+// decodeRelation reads a Relation message: int32 relation, schema and table, the replica identity, int16 columns, and of
+// each its flags, name, int32 type and int32 modifier. pglogrepl's reader panics where one is cut short.
+func decodeRelation(wal []byte) (*pglogrepl.RelationMessage, error) {
+	if len(wal) < 5 {
+		return nil, errShortRelation
+	}
+	m := &pglogrepl.RelationMessage{RelationID: binary.BigEndian.Uint32(wal[1:])}
+	rest, ok := wal[5:], true
+	text := func() (s string) {
+		before, after, found := bytes.Cut(rest, []byte{0})
+		rest, ok = after, ok && found
+		return string(before)
+	}
+	m.Namespace, m.RelationName = text(), text()
+	if !ok || len(rest) < 3 {
+		return nil, errShortRelation
+	}
+	n := int(binary.BigEndian.Uint16(rest[1:]))
+	rest = rest[3:]
+	for range n {
+		if len(rest) < 1 {
+			return nil, errShortRelation
+		}
+		rest = rest[1:]
+		name := text()
+		if !ok || len(rest) < 8 {
+			return nil, errShortRelation
+		}
+		rest = rest[8:]
+		m.Columns = append(m.Columns, &pglogrepl.RelationMessageColumn{Name: name})
+	}
+	return m, nil
 }
 
 // tuple is a row whose values lie in the connection's read buffer: valid until the next message is read.

@@ -71,6 +71,25 @@ func TestDecodeInsertAgreesWithPglogrepl(t *testing.T) {
 	}
 }
 
+func TestDecodeRelationAgreesWithPglogrepl(t *testing.T) {
+	message := relationMessage(7, "outbox", "events", "id", "", "payload")
+	m, err := decodeRelation(message)
+	require.NoError(t, err)
+	parsed, err := pglogrepl.Parse(message)
+	require.NoError(t, err)
+	want := parsed.(*pglogrepl.RelationMessage)
+	require.Equal(t, want.RelationID, m.RelationID)
+	require.Equal(t, want.Namespace+"."+want.RelationName, m.Namespace+"."+m.RelationName)
+	require.Len(t, m.Columns, len(want.Columns))
+	for i := range m.Columns {
+		require.Equal(t, want.Columns[i].Name, m.Columns[i].Name)
+	}
+	for n := range message {
+		_, err := decodeRelation(message[:n])
+		require.ErrorIs(t, err, errShortRelation)
+	}
+}
+
 func FuzzDecodeInsert(f *testing.F) {
 	whole := insertMessage("01a20937-d599-7c9e-8834-6847acbc5108", "a.b", "t", nil, "1", "2026-01-02 03:04:05+00")
 	for n := range len(whole) {

@@ -185,11 +185,11 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		t.tx = nil
 		failpoint.Hit("tailer/after-commit")
 	case pglogrepl.MessageTypeRelation:
-		var m pglogrepl.RelationMessage
-		if err := m.Decode(wal[1:]); err != nil {
+		m, err := decodeRelation(wal)
+		if err != nil {
 			return fmt.Errorf("read a table's description: %w", err)
 		}
-		rel, err := newRelation(&m)
+		rel, err := newRelation(m)
 		if err != nil {
 			return err // Not passed over: its rows would be lost.
 		}

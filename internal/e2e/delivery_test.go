@@ -35,7 +35,7 @@ func TestAnEventArrivesSignedAndIsLogged(t *testing.T) {
 	request := r.Requests()[0]
 	require.Equal(t, event, request.ID)
 	envelope := fmt.Appendf(nil, `{"id":"%s","type":"user.invited","timestamp":"%s","data":%s}`,
-		event, created.UTC().Format(time.RFC3339Nano), payload)
+		event, created.UTC().Format("2006-01-02T15:04:05.000000Z"), payload)
 	require.True(t, bytes.Equal(envelope, request.Body), "byte for byte: %s", request.Body)
 	require.Equal(t, "application/json", request.Header.Get("content-type"))
 	require.Contains(t, request.Header.Get("user-agent"), "relay/")

@@ -4,7 +4,9 @@ package receiver
 
 import (
 	"bytes"
+	"context"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"testing"
@@ -47,9 +49,11 @@ func (r Request) Verify(secret string) error {
 type Receiver struct {
 	t       testing.TB
 	address string
+	held    bool // Nobody else gets the port while the receiver is down.
 
 	mu       sync.Mutex
 	server   *http.Server // nil while down
+	listener net.Listener // The server's; it may not know it yet.
 	handler  http.Handler
 	status   int
 	delay    time.Duration
@@ -133,13 +137,14 @@ func (r *Receiver) Release() {
 	}
 }
 
-// Down cuts all connections and refuses new ones.
+// Down cuts all connections and refuses new ones. The port stays the receiver's.
 func (r *Receiver) Down() {
 	r.mu.Lock()
-	server := r.server
+	server, listener := r.server, r.listener
 	r.server = nil
 	r.mu.Unlock()
 	if server != nil {
+		_ = listener.Close()
 		_ = server.Close()
 	}
 }
@@ -152,17 +157,21 @@ func (r *Receiver) Up() {
 	if r.server != nil {
 		return
 	}
-	listener, err := listen(r.address)
-	for deadline := time.Now().Add(waitTimeout); err != nil && time.Now().Before(deadline); {
-		time.Sleep(10 * time.Millisecond) // somebody's outgoing connection has the port for the moment
-		listener, err = listen(r.address)
+	config := net.ListenConfig{Control: shared}
+	listener, err := config.Listen(context.Background(), "tcp", r.address)
+	if err == nil && !r.held {
+		var release func()
+		if release, err = hold(listener.Addr()); err == nil {
+			r.held = true
+			r.t.Cleanup(release)
+		}
 	}
 	if err != nil {
 		r.t.Fatalf("receiver: %v", err)
 	}
 	r.address = listener.Addr().String()
 	server := &http.Server{Handler: http.HandlerFunc(r.serve)}
-	r.server = server
+	r.server, r.listener = server, listener
 	go func() { _ = server.Serve(listener) }()
 }
 

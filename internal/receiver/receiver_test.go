@@ -3,6 +3,7 @@ package receiver_test
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -107,6 +108,17 @@ func TestReceiverGoesDownAndComesBack(t *testing.T) {
 	}
 	require.Equal(t, 3, r.Count("1"))
 	require.Zero(t, r.Count("2"))
+}
+
+func TestReceiverKeepsItsPortWhileDown(t *testing.T) {
+	r := receiver.New(t, nil)
+	r.Down()
+	_, err := net.Listen("tcp", r.Address())
+	require.ErrorIs(t, err, syscall.EADDRINUSE)
+	_, err = post(t.Context(), r.URL(), "1")
+	require.ErrorIs(t, err, syscall.ECONNREFUSED)
+	r.Up()
+	requirePost(t, r.URL(), "2", http.StatusOK)
 }
 
 func TestReceiverSkipsBodies(t *testing.T) {
