@@ -6,28 +6,13 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	outboxrelay "github.com/outboxrelay/relay"
-	"github.com/outboxrelay/relay/config"
-	"github.com/outboxrelay/relay/internal/access"
-	"github.com/outboxrelay/relay/internal/console"
 	"github.com/outboxrelay/relay/internal/postgres"
-	"github.com/outboxrelay/relay/relay"
 )
-
-//go:embed seed.sql
-var seed string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -56,78 +41,16 @@ func run(ctx context.Context, folder string, only []string) (err error) {
 			err = cerr
 		}
 	}()
-	full, err := newStage(ctx, cluster, "full", seed)
+	all, err := newStages(ctx, cluster)
+	defer all.close()
 	if err != nil {
 		return err
 	}
-	defer full.close()
-	empty, err := newStage(ctx, cluster, "empty", "")
+	shots, err := allShots(ctx, all)
 	if err != nil {
 		return err
 	}
-	defer empty.close()
-	shots, err := allShots(ctx, full, empty)
-	if err != nil {
-		return err
-	}
-	return draw(ctx, full.db, shots, only, func(name string, png []byte) error {
+	return draw(ctx, all.full.db, shots, only, func(name string, png []byte) error {
 		return os.WriteFile(filepath.Join(folder, name+".png"), png, 0o644)
 	})
-}
-
-// stage is a console with a database of its own. The relay itself does not run: the data stays as it was made.
-type stage struct {
-	db       *pgxpool.Pool
-	server   *httptest.Server
-	receiver *httptest.Server
-}
-
-func newStage(ctx context.Context, cluster *postgres.Cluster, name, data string) (s *stage, err error) {
-	s = &stage{receiver: httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"received": true}`))
-	}))}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if err := cluster.CreateDatabase(ctx, name); err != nil {
-		return nil, err
-	}
-	if s.db, err = pgxpool.New(ctx, cluster.URL(name)); err != nil {
-		return nil, err
-	}
-	data = strings.ReplaceAll(data, "%RECEIVER%", s.receiver.Listener.Addr().String())
-	for _, script := range []string{outboxrelay.Schema, data} {
-		if _, err := s.db.Exec(ctx, script, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return nil, fmt.Errorf("seed: %w", err)
-		}
-	}
-	cfg := config.Default()
-	cfg.Database.URL = cluster.URL(name)
-	cfg.Network.Allow = []string{"127.0.0.0/8"} // where the receiver is
-	engine, err := relay.New(cfg, relay.Options{Version: "1.0.0"})
-	if err != nil {
-		return nil, err
-	}
-	gate, err := access.New(cfg.HTTP)
-	if err != nil {
-		return nil, err
-	}
-	pages, err := console.New(console.Options{Config: cfg, Gate: gate, DB: s.db, Engine: engine, Version: "1.0.0"})
-	if err != nil {
-		return nil, err
-	}
-	s.server = httptest.NewServer(pages)
-	return s, nil
-}
-
-func (s *stage) close() {
-	s.receiver.Close()
-	if s.server != nil {
-		s.server.Close()
-	}
-	if s.db != nil {
-		s.db.Close()
-	}
 }
