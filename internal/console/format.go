@@ -2,36 +2,36 @@ package console
 
 import (
 	"fmt"
+	"html"
 	"html/template"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/outboxrelay/relay/outbox"
 )
 
 // functions are what templates call.
 var functions = template.FuncMap{
-	"static":  func(file string) string { return "/static/" + staticVersion + "/" + file },
-	"stamp":   stamp,
-	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-	"millis":  millis,
-	"number":  func(n any) string { return number(toInt64(n)) },
-	"bytes":   bytesText,
-	"percent": percent,
-	"host":    func(text string) string { host, _ := splitURL(text); return host },
-	"rest":    func(text string) string { _, rest := splitURL(text); return rest },
-	"short":   shortID,
-	"user":    userPath,
-	"plural":  plural,
-	"phrase":  statusPhrase,
-	"deref":   func(s *string) string { return derefOr(s, "") },
-	"join":    strings.Join,
-	"gone":    func(ago time.Duration) bool { return ago > relayGone },
-	"seconds": durationText,
+	"static":    func(file string) string { return "/static/" + staticVersion + "/" + file },
+	"stamp":     stamp,
+	"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+	"millis":    millis,
+	"number":    func(n any) string { return number(toInt64(n)) },
+	"bytes":     bytesText,
+	"percent":   percent,
+	"host":      func(text string) string { host, _ := splitURL(text); return host },
+	"rest":      func(text string) string { _, rest := splitURL(text); return rest },
+	"breakable": breakable,
+	"user":      userPath,
+	"plural":    plural,
+	"phrase":    statusPhrase,
+	"deref":     func(s *string) string { return derefOr(s, "") },
+	"join":      strings.Join,
+	"gone":      func(ago time.Duration) bool { return ago > relayGone },
+	"seconds":   durationText,
 }
 
 const (
@@ -139,11 +139,13 @@ func splitURL(text string) (host, rest string) {
 	return host, strings.TrimPrefix(after, u.Host)
 }
 
-// shortID is the end of an id, which is its random part.
-func shortID(id uuid.UUID) string {
-	text := id.String()
-	return "…" + text[len(text)-8:]
+// breakable lets a browser end a line where people would: before what parts a URL.
+func breakable(rest string) template.HTML {
+	return template.HTML(partsOfURL.ReplaceAllString(html.EscapeString(rest), "<wbr>$0")) //nolint:gosec // Escaped.
 }
+
+// partsOfURL are the marks that part the rest of a URL, escaped, as HTML has it.
+var partsOfURL = regexp.MustCompile(`/+|\?|&amp;`)
 
 // userPath is the page of a user. What a path would lose is put into the query.
 func userPath(id string) string {
