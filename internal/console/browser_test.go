@@ -236,7 +236,7 @@ func journey(t *testing.T, browser context.Context, s *site, got *receiver.Recei
 	got.WaitFor(4)
 
 	p.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("w"))
-	p.until(`location.pathname === "/"`)
+	p.until(`location.pathname === "/" && document.querySelector("[data-keys-open]:not([hidden])")`) // The script has run.
 	p.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
 	p.until(`location.pathname.startsWith("/webhooks/")`)
 	p.click(`form[action$="/switch"] button`)

@@ -26,7 +26,7 @@ var functions = template.FuncMap{
 	"rest":      func(text string) string { _, rest := splitURL(text); return rest },
 	"breakable": breakable,
 	"user":      userPath,
-	"plural":    plural,
+	"plural":    func(n int, one, many string) string { return plural(n == 1, one, many) },
 	"phrase":    statusPhrase,
 	"deref":     func(s *string) string { return derefOr(s, "") },
 	"join":      strings.Join,
@@ -59,23 +59,23 @@ func stamp(at any) template.HTML {
 // millis says a number of milliseconds.
 func millis(ms int) string { return durationText(time.Duration(ms) * time.Millisecond) }
 
-// durationText says a duration with two or three figures.
+// durationText says a duration with two or three figures, in one piece.
 func durationText(d time.Duration) string {
 	switch {
 	case d < time.Millisecond && d > 0:
-		return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'g', 2, 64) + " ms"
+		return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'g', 2, 64) + "\u00a0ms"
 	case d < time.Second:
-		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+		return strconv.FormatInt(d.Milliseconds(), 10) + "\u00a0ms"
 	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)[:min(4, len(strconv.FormatFloat(d.Seconds(), 'f', -1, 64)))] + " s"
+		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)[:min(4, len(strconv.FormatFloat(d.Seconds(), 'f', -1, 64)))] + "\u00a0s"
 	case d < 2*time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + " s"
+		return strconv.Itoa(int(d.Seconds())) + "\u00a0s"
 	case d < 2*time.Hour:
-		return strconv.Itoa(int(d.Minutes())) + " min"
+		return strconv.Itoa(int(d.Minutes())) + "\u00a0min"
 	case d < 48*time.Hour:
-		return strconv.Itoa(int(d.Hours())) + " h"
+		return strconv.Itoa(int(d.Hours())) + "\u00a0h"
 	}
-	return strconv.Itoa(int(d.Hours()/24)) + " days"
+	return strconv.Itoa(int(d.Hours()/24)) + "\u00a0days"
 }
 
 // number groups the digits of a number by thousands.
@@ -139,13 +139,13 @@ func splitURL(text string) (host, rest string) {
 	return host, strings.TrimPrefix(after, u.Host)
 }
 
-// breakable lets a browser end a line where people would: before what parts a URL.
-func breakable(rest string) template.HTML {
-	return template.HTML(partsOfURL.ReplaceAllString(html.EscapeString(rest), "<wbr>$0")) //nolint:gosec // Escaped.
+// breakable lets a browser end a line where people would: before what parts a URL or an event type.
+func breakable(text string) template.HTML {
+	return template.HTML(partsOfURL.ReplaceAllString(html.EscapeString(text), "<wbr>$0")) //nolint:gosec // Escaped.
 }
 
-// partsOfURL are the marks that part the rest of a URL, escaped, as HTML has it.
-var partsOfURL = regexp.MustCompile(`/+|\?|&amp;`)
+// partsOfURL are the marks that part the rest of a URL, or a long name, as HTML has it.
+var partsOfURL = regexp.MustCompile(`/+|[?._]|&amp;`)
 
 // userPath is the page of a user. What a path would lose is put into the query.
 func userPath(id string) string {
@@ -155,8 +155,8 @@ func userPath(id string) string {
 	return "/users/" + url.PathEscape(id)
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
+func plural(single bool, one, many string) string {
+	if single {
 		return one
 	}
 	return many

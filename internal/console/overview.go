@@ -254,7 +254,7 @@ func secondsText(v float64) string {
 	}
 	d := time.Duration(v * float64(time.Second))
 	if d < 10*time.Millisecond {
-		return strconv.FormatFloat(v*1000, 'f', 1, 64) + " ms"
+		return strconv.FormatFloat(v*1000, 'f', 1, 64) + "\u00a0ms"
 	}
 	return durationText(d)
 }

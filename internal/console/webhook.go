@@ -105,7 +105,7 @@ func (c *Console) testTypes(r *request, webhook *store.Webhook) (taken, others [
 func (c *Console) limits(w *store.Webhook) []string {
 	var own []string
 	if w.Rate != nil {
-		own = append(own, "at most "+strconv.FormatFloat(*w.Rate, 'f', -1, 64)+" requests a second")
+		own = append(own, "at most "+strconv.FormatFloat(*w.Rate, 'f', -1, 64)+plural(*w.Rate == 1, " request", " requests")+" a second")
 	}
 	concurrency := c.cfg.Delivery.ConcurrencyPerSubscription
 	if w.Concurrency != nil {

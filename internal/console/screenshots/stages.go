@@ -37,6 +37,10 @@ type stages struct {
 }
 
 func newStages(ctx context.Context, cluster *postgres.Cluster) (s stages, err error) {
+	hash, err := access.HashPassword("not to be guessed")
+	if err != nil {
+		return s, err
+	}
 	for _, w := range []struct {
 		to         **stage
 		name, data string
@@ -46,7 +50,7 @@ func newStages(ctx context.Context, cluster *postgres.Cluster) (s stages, err er
 		{&s.empty, "empty", "", func(*config.Config) {}},
 		{&s.crowd, "crowd", crowd, func(c *config.Config) { c.HTTP.LinkKey = linkKey }},
 		{&s.locked, "locked", "", func(c *config.Config) {
-			c.HTTP.Auth.Users = []config.User{{Name: "operator", PasswordHash: "$2a$04$AAAAAAAAAAAAAAAAAAAAAA"}}
+			c.HTTP.Auth.Users = []config.User{{Name: "operator", PasswordHash: hash}}
 		}},
 		{&s.away, "away", "", func(*config.Config) {}},
 	} {
