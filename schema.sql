@@ -553,6 +553,9 @@ BEGIN
     -- The log of a subscription, and replays of a time.
     ('deliveries_subscription_idx',
      'CREATE INDEX deliveries_subscription_idx ON outbox.deliveries (subscription_id, event_created_at, id)'),
+    -- The log of a tenant, where there are tenants.
+    ('deliveries_tenant_idx',
+     'CREATE INDEX deliveries_tenant_idx ON outbox.deliveries (tenant, event_created_at, id) WHERE tenant <> ''default'''),
     -- Whether a delivery was replayed: few, mostly.
     ('deliveries_replay_of_idx',
      'CREATE INDEX deliveries_replay_of_idx ON outbox.deliveries (replay_of) WHERE replay_of IS NOT NULL'),

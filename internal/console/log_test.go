@@ -118,14 +118,22 @@ func TestALongSearchIsCutShortAndGoesOn(t *testing.T) {
 	s := newSite(t)
 	s.exec(`INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, status, event_type, tenant, url)
 	  SELECT gen_random_uuid(), gen_random_uuid(), '00000000-0000-0000-0000-000000000001', now() - n * interval '1 second', 'accepted',
-	         CASE WHEN n = 59000 THEN 'rare' ELSE 'common' END, 'default', 'https://x.example.com' FROM generate_series(1, 60000) AS n`)
+	         CASE WHEN n = 59000 THEN 'rare' ELSE 'common' END, CASE WHEN n = 59500 THEN 'acme' ELSE 'default' END, 'https://x.example.com' FROM generate_series(1, 60000) AS n`)
 	s.exec(`ANALYZE outbox.deliveries`)
 	first := s.browser().get("/log?type=rare")
 	require.Empty(t, first.deliveries())
 	require.Contains(t, first.text(), "Searched back to")
-	second := s.browser().get(first.next())
-	require.Len(t, second.deliveries(), 1)
-	require.Empty(t, second.next())
+	last := first
+	for len(last.deliveries()) == 0 && last.next() != "" { // Once, or more often where the database is busy.
+		last = s.browser().get(last.next())
+	}
+	require.Len(t, last.deliveries(), 1)
+	require.Empty(t, last.next())
+
+	for name, a := range map[string]answer{"the tenant": s.acme().get("/log"), "an operator": s.browser().get("/log?tenant=acme")} {
+		require.Len(t, a.deliveries(), 1, "%s need not search for what a tenant was sent", name)
+		require.Empty(t, a.next(), name)
+	}
 
 	walk, err := store.Browse(context.Background(), s.db, store.AllTenants(), store.LogFilter{Type: "rare"}, store.LogPlace{}, 50)
 	require.NoError(t, err)
