@@ -6,7 +6,7 @@ INSERT INTO outbox.event_types (type, description, sample) VALUES
   ('heartbeat', 'Sent once a minute.', '{"n": 1}');
 
 INSERT INTO outbox.subscriptions (id, tenant, name, url, event_types, created_at)
-SELECT ('0199c82c-0000-7000-8000-0000000001' || lpad(n::text, 2, '0'))::uuid, (ARRAY['acme', 'globex', 'initech'])[1 + n % 3],
+SELECT ('0199c82c-0000-7000-8000-0000000001' || lpad(n::text, 2, '0'))::uuid, (ARRAY['acme', 'north', 'south'])[1 + n % 3],
        CASE WHEN n % 4 > 0 THEN 'receiver ' || lpad(n::text, 2, '0') END, 'https://receiver-' || n || '.example.com/webhooks/relay',
        CASE n % 5 WHEN 0 THEN '{*}'::text[] WHEN 1 THEN '{heartbeat}' ELSE '{account.*}' END, now() - n * interval '1 day'
   FROM generate_series(1, 52) AS n;
@@ -16,14 +16,15 @@ INSERT INTO outbox.subscriptions (id, tenant, name, url, event_types) VALUES
    '{account.subscription.billing_period.renewal_reminder_scheduled,account.closed,heartbeat}'),
   ('0199c82c-0000-7000-8000-000000000202', 'acme', '<img src=x onerror=alert(1)>', 'http://%RECEIVER%/"><script>alert(1)</script>', '{*}'),
   ('0199c82c-0000-7000-8000-000000000203', 'acme', 'answers 500', 'http://%REFUSING%/hooks', '{*}'),
-  ('0199c82c-0000-7000-8000-000000000204', 'acme', 'nobody there', 'http://127.0.0.1:1/hooks', '{*}');
+  ('0199c82c-0000-7000-8000-000000000204', 'acme', 'nobody there', 'http://127.0.0.1:1/hooks', '{*}'),
+  ('0199c82c-0000-7000-8000-000000000205', 'acme', 'answers 200', 'http://%RECEIVER%/hooks', '{heartbeat}');
 
 INSERT INTO outbox.events (id, type, tenant, user_id, payload, created_at)
 SELECT gen_random_uuid(), 'account.subscription.billing_period.renewal_reminder_scheduled', s.tenant,
        CASE n WHEN 0 THEN '<script>alert(1)</script>' ELSE 'auth0|5f7c8ec7c33c6c004bbafe82-' || n || '@identity.example.com' END,
        '{"<script>alert(1)</script>": "\"><img src=x onerror=alert(1)>", "long": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "n": [1, 2, {"deep": {"deeper": null}}]}',
        now() - n * interval '3 hours'
-  FROM outbox.subscriptions AS s, generate_series(0, 5) AS n WHERE s.id::text LIKE '%20_';
+  FROM outbox.subscriptions AS s, generate_series(0, 5) AS n WHERE s.id::text LIKE '%201';
 INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, last_attempt_at, finished_at, attempts, response_code, status,
   event_type, tenant, user_id, url, error_class, error)
 SELECT outbox.delivery_id(e.id, s.id), e.id, s.id, e.created_at, now(), now(), 1, 500, 'rejected', e.type, e.tenant, e.user_id, s.url, NULL, NULL

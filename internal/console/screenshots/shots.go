@@ -19,6 +19,7 @@ type shot struct {
 	then      []step // What is done on the page first.
 	sql       string // What is done in the database before.
 	top       bool   // Only what is seen without scrolling.
+	published bool   // Shown in the README or the manual, as a desktop has it.
 }
 
 // toNow moves the statistics to the minute before this one: shots take a while.
@@ -36,7 +37,7 @@ type size struct {
 var sizes = []size{{"desktop", 1280, 800, false}, {"phone", 390, 844, true}}
 
 // draw makes every shot in light and dark at every size.
-func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, keep func(name string, png []byte) error) error {
+func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, keep func(s shot, w size, name string, png []byte) error) error {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("lang", "en-GB"))
 	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
@@ -59,7 +60,7 @@ func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, ke
 				if err != nil {
 					return fmt.Errorf("draw %s: %w", name, err)
 				}
-				if err := keep(name, png); err != nil {
+				if err := keep(s, w, name, png); err != nil {
 					return err
 				}
 			}
