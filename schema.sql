@@ -14,7 +14,7 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 2.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 3.';
 
 
 -- Functions that defaults and checks below call ---------------------------------------------------------------------

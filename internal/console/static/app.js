@@ -53,7 +53,15 @@ function enliven(root) {
 
 // Live parts: asked for again and again while the page is seen; put in place only when they have changed.
 
-const live = { paused: false, tags: new WeakMap() };
+const live = { paused: false, away: false, tags: new WeakMap() };
+
+function showLive() {
+  const button = $("[data-live-switch]");
+  if (!button) return;
+  button.setAttribute("aria-pressed", String(!live.paused));
+  button.toggleAttribute("data-away", live.away && !live.paused);
+  $("span", button).textContent = live.paused ? "Paused" : live.away ? "Not up to date" : "Live";
+}
 
 function parse(html) {
   return new DOMParser().parseFromString(html, "text/html").body;
@@ -63,7 +71,8 @@ async function refresh(part) {
   const headers = { "X-Fragment": "1" };
   if (live.tags.has(part)) headers["If-None-Match"] = live.tags.get(part);
   const answer = await fetch(part.dataset.live, { headers, cache: "no-store" });
-  if (answer.status !== 200 || live.paused) return;
+  if (answer.status !== 200 && answer.status !== 304) throw new Error(answer.statusText);
+  if (answer.status === 304 || live.paused) return;
   const fresh = parse(await answer.text());
   const first = !live.tags.has(part);
   live.tags.set(part, answer.headers.get("ETag"));
@@ -85,10 +94,11 @@ function goLive(part) {
     if (!live.paused && !selecting && document.visibilityState === "visible") {
       try {
         await refresh(part);
-        part.removeAttribute("data-stale");
+        live.away = false;
       } catch {
-        part.setAttribute("data-stale", ""); // The relay is away: try again.
+        live.away = true; // The relay or its database, or the session has ended: try again.
       }
+      showLive();
     }
     setTimeout(turn, every);
   };
@@ -101,8 +111,7 @@ function offerPause() {
   button.hidden = false;
   button.onclick = () => {
     live.paused = !live.paused;
-    button.setAttribute("aria-pressed", String(!live.paused));
-    $("span", button).textContent = live.paused ? "Paused" : "Live";
+    showLive();
   };
 }
 
