@@ -216,7 +216,7 @@ func journey(t *testing.T, browser context.Context, s *site, got *receiver.Recei
 	evaluate[bool](p, `(window.fetch = ((real) => () => { window.fetch = real; return Promise.reject(); })(window.fetch), true)`)
 	s.exec(`SELECT outbox.emit('user.invited', '{"email": "ada@example.com"}', 'user-42')`)
 	p.contains("Not up to date") // Once: the next time it is answered.
-	p.wait("tr[data-row]") // By itself: the log is live.
+	p.wait("tr[data-row]")       // By itself: the log is live.
 	p.contains("user-42")
 	p.until(`document.querySelector("tr[data-row] .badge").innerText === "accepted"`)
 	p.click("[data-live-switch]")

@@ -112,7 +112,8 @@ func hardShots(ctx context.Context, on stages) ([]shot, error) {
 		{name: "tenant-log", url: enter, then: []step{chromedp.WaitVisible(chromedp.CSS(".hooks, .empty")), chromedp.Navigate(many + "/log")}, top: true},
 		{name: "link-over", url: many + access.LinkPath + "over"},
 		{name: "sign-in", url: on.locked.server.URL + "/"},
-		{name: "sign-in-wrong", url: on.locked.server.URL + "/", then: []step{write("#s-name", "operator"), write("#s-password", "guess"), submit}},
+		{name: "sign-in-wrong", url: on.locked.server.URL + "/", then: []step{write("#s-name", "operator"), write("#s-password", "guess"),
+			click(".form .primary"), chromedp.WaitVisible(chromedp.CSS(".notice.bad"))}},
 		{name: "not-set-up", url: on.away.server.URL + "/"},
 	}, err
 }

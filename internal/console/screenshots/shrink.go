@@ -11,8 +11,8 @@ import (
 	"slices"
 )
 
-// shrink encodes a picture anew with the 256 colours that it has most of, and for the others the nearest of them: screens
-// of text have few, and are a third as large then.
+// shrink encodes a picture anew with 256 colours, those that it has most of and that are told apart, and for the others the
+// nearest of them: screens of text have few, and are a third as large then.
 func shrink(picture []byte) ([]byte, error) {
 	full, err := png.Decode(bytes.NewReader(picture))
 	if err != nil {
@@ -33,8 +33,10 @@ func shrink(picture []byte) ([]byte, error) {
 		return slices.Compare([]int{counts[b], int(a.R), int(a.G), int(a.B)}, []int{counts[a], int(b.R), int(b.G), int(b.B)})
 	})
 	var palette color.Palette
-	for _, c := range colours[:min(len(colours), 256)] {
-		palette = append(palette, c)
+	for _, c := range colours {
+		if len(palette) < 256 && (len(palette) == 0 || distance(c, nearest(palette, c)) > alike) {
+			palette = append(palette, c)
+		}
 	}
 	index := make(map[color.RGBA]uint8, len(colours))
 	for _, c := range colours {
@@ -52,6 +54,19 @@ func shrink(picture []byte) ([]byte, error) {
 		return nil, fmt.Errorf("write a picture: %w", err)
 	}
 	return out.Bytes(), nil
+}
+
+// alike is the square of a distance that nobody sees.
+const alike = 100
+
+func nearest(palette color.Palette, c color.RGBA) color.RGBA {
+	found, _ := palette.Convert(c).(color.RGBA)
+	return found
+}
+
+func distance(a, b color.RGBA) int {
+	r, g, bl := int(a.R)-int(b.R), int(a.G)-int(b.G), int(a.B)-int(b.B)
+	return r*r + g*g + bl*bl
 }
 
 func at(picture image.Image, x, y int) color.RGBA {
