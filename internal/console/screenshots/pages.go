@@ -35,7 +35,7 @@ func allShots(ctx context.Context, on stages) ([]shot, error) {
 func usualShots(ctx context.Context, on *stage) ([]shot, error) {
 	var retrying, rejected, accepted, failed, user string
 	err := on.db.QueryRow(ctx, `
-		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' AND attempts = 8 ORDER BY id DESC LIMIT 1),
+		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' AND attempts > 4 ORDER BY abs(attempts - 8), id LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE response_code = 429 ORDER BY id DESC LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE status = 'accepted' AND event_type = 'order.paid' ORDER BY id DESC LIMIT 1),
 		       (SELECT id FROM outbox.deliveries WHERE status = 'failed' ORDER BY id DESC LIMIT 1),

@@ -72,7 +72,7 @@ func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, ke
 func drawOne(browser context.Context, s shot, theme string, w size) (png []byte, err error) {
 	tab, done := chromedp.NewContext(browser)
 	defer done()
-	tab, cancel := context.WithTimeout(tab, 30*time.Second)
+	tab, cancel := context.WithTimeout(tab, time.Minute)
 	defer cancel()
 	viewport := []chromedp.EmulateViewportOption{}
 	if w.mobile {
