@@ -53,7 +53,7 @@ function enliven(root) {
 
 // Live parts: asked for again and again while the page is seen; put in place only when they have changed.
 
-const live = { paused: false, away: false, tags: new WeakMap() };
+const live = { paused: false, away: false, turns: [], tags: new WeakMap() };
 
 function showLive() {
   const button = $("[data-live-switch]");
@@ -88,7 +88,11 @@ async function refresh(part) {
 
 function goLive(part) {
   const every = Number(part.dataset.every);
+  let timer, busy = false;
   const turn = async () => {
+    clearTimeout(timer);
+    if (busy) return; // It goes on by itself.
+    busy = true;
     const selection = getSelection();
     const selecting = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
     if (!live.paused && !selecting && document.visibilityState === "visible") {
@@ -100,9 +104,16 @@ function goLive(part) {
       }
       showLive();
     }
-    setTimeout(turn, every);
+    busy = false;
+    timer = setTimeout(turn, every);
   };
-  setTimeout(turn, every);
+  timer = setTimeout(turn, every);
+  live.turns.push(turn);
+}
+
+// Whoever comes back sees at once what is new.
+function catchUp() {
+  if (!live.paused && document.visibilityState === "visible") live.turns.forEach((turn) => turn());
 }
 
 function offerPause() {
@@ -112,6 +123,7 @@ function offerPause() {
   button.onclick = () => {
     live.paused = !live.paused;
     showLive();
+    catchUp();
   };
 }
 
@@ -243,6 +255,7 @@ keys.hidden = false;
 keys.onclick = () => $("#keys").showModal();
 $("[data-zone]").textContent = `Times are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
 document.addEventListener("keydown", onKey);
+document.addEventListener("visibilitychange", catchUp);
 
 // A reload shall not send a form again, nor say again what was done.
 const settled = $("[data-settle]")?.dataset.settle;
