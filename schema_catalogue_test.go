@@ -54,7 +54,7 @@ func TestConstraintsAndIndexes(t *testing.T) {
 	require.Equal(t, []string{
 		"attempts_pkey",
 		"deliveries_due_idx", "deliveries_log_idx", "deliveries_not_accepted_idx", "deliveries_pkey", "deliveries_replay_of_idx",
-		"deliveries_subscription_idx",
+		"deliveries_subscription_idx", "deliveries_tenant_idx",
 		"deliveries_unfinished_event_idx", "deliveries_user_idx",
 		"event_types_pkey", "events_created_at_idx", "events_pkey",
 		"relay_home_pkey", "relay_state_pkey", "relay_stats_pkey", "relays_pkey",

@@ -213,14 +213,16 @@ func journey(t *testing.T, browser context.Context, s *site, got *receiver.Recei
 
 	p.open("/log")
 	p.contains("Nothing was sent yet")
+	evaluate[bool](p, `(window.fetch = ((real) => () => { window.fetch = real; return Promise.reject(); })(window.fetch), true)`)
 	s.exec(`SELECT outbox.emit('user.invited', '{"email": "ada@example.com"}', 'user-42')`)
-	p.wait("tr[data-row]") // By itself: the log is live.
+	p.contains("Not up to date") // Once: the next time it is answered.
+	p.wait("tr[data-row]")       // By itself: the log is live.
 	p.contains("user-42")
 	p.until(`document.querySelector("tr[data-row] .badge").innerText === "accepted"`)
 	p.click("[data-live-switch]")
 	s.exec(`SELECT outbox.emit('user.invited', '{}', 'user-43')`)
 	got.WaitFor(3)
-	require.Never(t, func() bool { return evaluate[int](p, `document.querySelectorAll("tr[data-row]").length`) > 1 }, 2500*time.Millisecond, 500*time.Millisecond,
+	require.Never(t, func() bool { return evaluate[int](p, `document.querySelectorAll("tr[data-row]").length`) > 1 }, 2100*time.Millisecond, 300*time.Millisecond,
 		"paused")
 	p.click("[data-live-switch]")
 	p.until(`document.querySelectorAll("tr[data-row]").length === 2`)
@@ -236,7 +238,7 @@ func journey(t *testing.T, browser context.Context, s *site, got *receiver.Recei
 	got.WaitFor(4)
 
 	p.do(chromedp.KeyEvent("g"), chromedp.KeyEvent("w"))
-	p.until(`location.pathname === "/"`)
+	p.until(`location.pathname === "/" && document.querySelector("[data-keys-open]:not([hidden])")`) // The script has run.
 	p.do(chromedp.KeyEvent("j"), chromedp.KeyEvent("\r"))
 	p.until(`location.pathname.startsWith("/webhooks/")`)
 	p.click(`form[action$="/switch"] button`)

@@ -53,11 +53,11 @@ func (d *drawing) sparkBar(x int, hour store.Outcomes, most int64) {
 	const width, least = sparkBar - 1.5, 1.5
 	d.add(`<rect class="c-none" x="%d" y="%d" width="%.1f" height="1"/>`, x, sparkHeight-1, width)
 	y := float64(sparkHeight)
-	failed := min(hour.Failed, hour.Unreachable)
+	failed := hour.Unreachable - hour.Retrying()
 	for _, part := range []struct {
 		class string
 		n     int64
-	}{{"accepted", hour.Accepted}, {"rejected", hour.Rejected}, {"unreachable", hour.Unreachable - failed}, {"failed", failed}} {
+	}{{"accepted", hour.Accepted}, {"rejected", hour.Rejected}, {"unreachable", hour.Retrying()}, {"failed", failed}} {
 		if part.n == 0 {
 			continue
 		}
@@ -86,7 +86,7 @@ func outcomesText(o store.Outcomes) string {
 	for _, part := range []struct {
 		word string
 		n    int64
-	}{{"rejected", o.Rejected}, {"unreachable", o.Unreachable}, {"failed for good", o.Failed}} {
+	}{{"rejected", o.Rejected}, {"retrying", o.Retrying()}, {"failed", o.Failed}} {
 		if part.n > 0 {
 			text += ", " + number(part.n) + " " + part.word
 		}
@@ -104,8 +104,8 @@ type series struct {
 // chart is 60 minutes of something. The drawing has no text, so that it can be stretched; the page writes it beside.
 type chart struct {
 	Title, Help string
-	Now         string // The newest value, in words.
-	Top         string // What the upper edge stands for.
+	Now         string   // The newest value, in words.
+	Ticks       []string // What the lines across stand for, from the top.
 	Series      []series
 	Drawing     template.HTML
 	Empty       bool
@@ -116,13 +116,13 @@ const (
 	chartHeight = 120
 )
 
-// top is the next round number above a value.
+// top is the next round number above a value, half of which is round as well.
 func top(value float64) float64 {
 	if value <= 0 || math.IsNaN(value) {
 		return 1
 	}
 	unit := math.Pow(10, math.Floor(math.Log10(value)))
-	for _, step := range []float64{1, 2, 5, 10} {
+	for _, step := range []float64{1, 2, 4, 6, 8, 10} {
 		if value <= step*unit {
 			return step * unit
 		}
@@ -138,7 +138,7 @@ func (c *chart) stack(say func(float64) string) {
 		most = max(most, c.sum(i))
 	}
 	edge := top(most)
-	c.Top, c.Empty = say(edge), most == 0
+	c.Ticks, c.Empty = []string{say(edge), say(edge / 2), "0"}, most == 0
 	d := c.begin()
 	step := float64(chartWidth) / float64(minutes)
 	for i := range minutes {
@@ -161,9 +161,9 @@ func (c *chart) sum(minute int) (sum float64) {
 	return sum
 }
 
-// lines draws a line for each series, between bottom and the highest value; scale maps a value to a height from 0 to 1.
-func (c *chart) lines(edge float64, scale func(float64) float64, say func(float64) string) {
-	c.Top, c.Empty = say(edge), true
+// lines draws a line for each series between the lowest and the highest tick; scale maps a value to a height from 0 to 1.
+func (c *chart) lines(ticks []string, scale func(float64) float64, say func(float64) string) {
+	c.Ticks, c.Empty = ticks, true
 	d := c.begin()
 	for _, s := range c.Series {
 		step := float64(chartWidth) / float64(len(s.Values)-1)
@@ -189,12 +189,17 @@ func (c *chart) lines(edge float64, scale func(float64) float64, say func(float6
 	c.end(d, say)
 }
 
+// linear draws lines on a scale from 0 to an edge.
+func (c *chart) linear(edge float64, say func(float64) string) {
+	c.lines([]string{say(edge), say(edge / 2), "0"}, func(v float64) float64 { return v / edge }, say)
+}
+
 func (c *chart) begin() *drawing {
 	var d drawing
 	d.add(`<svg class="chart" viewBox="0 0 %d %d" preserveAspectRatio="none" role="img" aria-label="%s">`, chartWidth, chartHeight,
 		html.EscapeString(c.Title+" over the last hour; now "+c.Now))
-	for i := range 3 {
-		y := float64(i) * chartHeight / 2
+	for i := range c.Ticks {
+		y := float64(i) * chartHeight / float64(len(c.Ticks)-1)
 		d.add(`<path class="grid" d="M0 %.1fH%d"/>`, min(max(y, 0.5), chartHeight-0.5), chartWidth)
 	}
 	return &d

@@ -21,6 +21,8 @@ const (
 	shownPayload = 128 << 10
 	// downloadedPayload is how much can be downloaded, in bytes: it is held in memory.
 	downloadedPayload = 16 << 20
+	// latestTries is how many attempts leave the payload in sight.
+	latestTries = 5
 )
 
 // deliveryView is one delivery.
@@ -32,14 +34,18 @@ type deliveryView struct {
 	CanSave  bool          // It is short enough to be downloaded.
 	Body     string        // As it is sent.
 	Headers  []headerLine
-	Tries    []attemptView
-	Siblings []logRowView // Other deliveries of the same event.
-	Replays  []logRowView // Those that replay this one.
-	NoReplay string       // Why it can't be replayed.
+	Tries    []attemptView // The latest ones.
+	Earlier  []attemptView // The others.
+	Siblings []logRowView  // Other deliveries of the same event.
+	Replays  []logRowView  // Those that replay this one.
+	NoReplay string        // Why it can't be replayed.
 	Error    string
 	UserLink string
 	Waiting  bool
 }
+
+// TriesMade is how many attempts there were; for templates.
+func (v *deliveryView) TriesMade() int { return len(v.Tries) + len(v.Earlier) }
 
 // headerLine is a header of the request. What is not shown has a reason.
 type headerLine struct{ Name, Value, Hidden string }
@@ -48,7 +54,8 @@ type attemptView struct {
 	store.AttemptRow
 	Error  string
 	Reason string // The status code's name.
-	Next   string // When the next one came or comes after this.
+	Next   string // How long after this the next one came.
+	Last   bool   // There is none after it.
 }
 
 func (c *Console) deliveryPage(w http.ResponseWriter, r *request) error {
@@ -86,6 +93,9 @@ func (c *Console) deliveryView(r *request, id uuid.UUID) (*deliveryView, error) 
 		return nil, err
 	}
 	view.Tries = attemptViews(r, attempts)
+	if len(view.Tries) > latestTries+1 { // One alone is not worth hiding.
+		view.Tries, view.Earlier = view.Tries[:latestTries], view.Tries[latestTries:]
+	}
 	view.Headers = c.requestHeaders(d, attempts)
 	siblings, err := store.FindSiblings(r.Context(), c.db, r.scope(), d.EventID, d.EventCreatedAt)
 	if err != nil {
@@ -124,7 +134,8 @@ func attemptViews(r *request, attempts []store.AttemptRow) []attemptView {
 		if a.ResponseCode != nil {
 			all[i].Reason = http.StatusText(*a.ResponseCode)
 		}
-		if i+1 < len(attempts) {
+		all[i].Last = i+1 == len(attempts)
+		if !all[i].Last {
 			ended := a.StartedAt.Add(time.Duration(a.DurationMS) * time.Millisecond)
 			all[i].Next = durationText(attempts[i+1].StartedAt.Sub(ended).Round(100 * time.Millisecond))
 		}

@@ -112,7 +112,7 @@ func (c *Console) exampleBody(t store.CatalogueEntry) template.HTML {
 // delayText says a delay in whole seconds while those are few.
 func delayText(d time.Duration) string {
 	if d < 100*time.Second && d%time.Second == 0 {
-		return strconv.Itoa(int(d.Seconds())) + " s"
+		return strconv.Itoa(int(d.Seconds())) + "\u00a0s"
 	}
 	return durationText(d)
 }

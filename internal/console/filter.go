@@ -115,19 +115,17 @@ func logAddress(values url.Values) string {
 // Empty says whether everything is asked for; for templates.
 func (f *logFilter) Empty() bool { return len(f.query()) == 0 }
 
-func (f *logFilter) fault(field, text string) {
-	f.Faults = append(f.Faults, fault{Field: field, Text: text})
+// filterLabels are how people know the fields that can be wrong.
+var filterLabels = map[string]string{
+	"status": "Status", "type": "Event type", "webhook": "Webhook", "event": "Event id", "from": "From", "to": "To",
 }
 
-// Fault is what is wrong with one field; for templates.
-func (f *logFilter) Fault(field string) string {
-	for _, fault := range f.Faults {
-		if fault.Field == field {
-			return fault.Text
-		}
-	}
-	return ""
+func (f *logFilter) fault(field, text string) {
+	f.Faults = append(f.Faults, fault{field, filterLabels[field], text})
 }
+
+// Fault is what is wrong with one field, or nil; for templates.
+func (f *logFilter) Fault(field string) *fault { return faultOf(f.Faults, field) }
 
 // read turns the filter into that of the store, and notes what can't be read.
 func (f *logFilter) read(now time.Time) store.LogFilter {
@@ -140,7 +138,7 @@ func (f *logFilter) read(now time.Time) store.LogFilter {
 		}
 	}
 	if !known {
-		f.fault("status", "is none that there is")
+		f.fault("status", "is none of those in the list")
 	}
 	s.SubscriptionID = f.readID("webhook", f.Webhook)
 	s.EventID = f.readID("event", f.Event)
@@ -155,7 +153,7 @@ func (f *logFilter) read(now time.Time) store.LogFilter {
 
 func (f *logFilter) readType(s *store.LogFilter) {
 	if f.Type != "" && !eventPattern.MatchString(f.Type) {
-		f.fault("type", "is an event type (user.invited), or user.* for all under a name")
+		f.fault("type", "must be an event type, such as user.invited, or user.* for all under a name")
 		return
 	}
 	if f.Type != "*" {
@@ -169,7 +167,7 @@ func (f *logFilter) readID(field, text string) uuid.UUID {
 	}
 	id, err := parseID(text)
 	if err != nil {
-		f.fault(field, "is an id such as 0199c82c-c07b-7d52-9a53-0f7a2d1c8e44")
+		f.fault(field, "must be an id, such as 0199c82c-c07b-7d52-9a53-0f7a2d1c8e44")
 	}
 	return id
 }
@@ -186,7 +184,7 @@ func (f *logFilter) readTime(field, text string) time.Time {
 			return t
 		}
 	}
-	f.fault(field, "is a time in UTC, such as 2026-01-31 15:04")
+	f.fault(field, "must be a time in UTC, such as 2026-01-31 15:04")
 	return time.Time{}
 }
 

@@ -2,36 +2,36 @@ package console
 
 import (
 	"fmt"
+	"html"
 	"html/template"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/outboxrelay/relay/outbox"
 )
 
 // functions are what templates call.
 var functions = template.FuncMap{
-	"static":  func(file string) string { return "/static/" + staticVersion + "/" + file },
-	"stamp":   stamp,
-	"iso":     func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
-	"millis":  millis,
-	"number":  func(n any) string { return number(toInt64(n)) },
-	"bytes":   bytesText,
-	"percent": percent,
-	"host":    func(text string) string { host, _ := splitURL(text); return host },
-	"rest":    func(text string) string { _, rest := splitURL(text); return rest },
-	"short":   shortID,
-	"user":    userPath,
-	"plural":  plural,
-	"phrase":  statusPhrase,
-	"deref":   func(s *string) string { return derefOr(s, "") },
-	"join":    strings.Join,
-	"gone":    func(ago time.Duration) bool { return ago > relayGone },
-	"seconds": durationText,
+	"static":    func(file string) string { return "/static/" + staticVersion + "/" + file },
+	"stamp":     stamp,
+	"iso":       func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
+	"millis":    millis,
+	"number":    func(n any) string { return number(toInt64(n)) },
+	"bytes":     bytesText,
+	"percent":   percent,
+	"host":      func(text string) string { host, _ := splitURL(text); return host },
+	"rest":      func(text string) string { _, rest := splitURL(text); return rest },
+	"breakable": breakable,
+	"user":      userPath,
+	"plural":    func(n int, one, many string) string { return plural(n == 1, one, many) },
+	"phrase":    statusPhrase,
+	"deref":     func(s *string) string { return derefOr(s, "") },
+	"join":      strings.Join,
+	"gone":      func(ago time.Duration) bool { return ago > relayGone },
+	"seconds":   durationText,
 }
 
 const (
@@ -59,23 +59,23 @@ func stamp(at any) template.HTML {
 // millis says a number of milliseconds.
 func millis(ms int) string { return durationText(time.Duration(ms) * time.Millisecond) }
 
-// durationText says a duration with two or three figures.
+// durationText says a duration with two or three figures, in one piece.
 func durationText(d time.Duration) string {
 	switch {
 	case d < time.Millisecond && d > 0:
-		return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'g', 2, 64) + " ms"
+		return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'g', 2, 64) + "\u00a0ms"
 	case d < time.Second:
-		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+		return strconv.FormatInt(d.Milliseconds(), 10) + "\u00a0ms"
 	case d < 10*time.Second:
-		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)[:min(4, len(strconv.FormatFloat(d.Seconds(), 'f', -1, 64)))] + " s"
+		return strconv.FormatFloat(d.Seconds(), 'f', -1, 64)[:min(4, len(strconv.FormatFloat(d.Seconds(), 'f', -1, 64)))] + "\u00a0s"
 	case d < 2*time.Minute:
-		return strconv.Itoa(int(d.Seconds())) + " s"
+		return strconv.Itoa(int(d.Seconds())) + "\u00a0s"
 	case d < 2*time.Hour:
-		return strconv.Itoa(int(d.Minutes())) + " min"
+		return strconv.Itoa(int(d.Minutes())) + "\u00a0min"
 	case d < 48*time.Hour:
-		return strconv.Itoa(int(d.Hours())) + " h"
+		return strconv.Itoa(int(d.Hours())) + "\u00a0h"
 	}
-	return strconv.Itoa(int(d.Hours()/24)) + " days"
+	return strconv.Itoa(int(d.Hours()/24)) + "\u00a0days"
 }
 
 // number groups the digits of a number by thousands.
@@ -139,11 +139,13 @@ func splitURL(text string) (host, rest string) {
 	return host, strings.TrimPrefix(after, u.Host)
 }
 
-// shortID is the end of an id, which is its random part.
-func shortID(id uuid.UUID) string {
-	text := id.String()
-	return "…" + text[len(text)-8:]
+// breakable lets a browser end a line where people would: before what parts a URL or an event type.
+func breakable(text string) template.HTML {
+	return template.HTML(partsOfURL.ReplaceAllString(html.EscapeString(text), "<wbr>$0")) //nolint:gosec // Escaped.
 }
+
+// partsOfURL are the marks that part the rest of a URL, or a long name, as HTML has it.
+var partsOfURL = regexp.MustCompile(`/+|[?._]|&amp;`)
 
 // userPath is the page of a user. What a path would lose is put into the query.
 func userPath(id string) string {
@@ -153,8 +155,8 @@ func userPath(id string) string {
 	return "/users/" + url.PathEscape(id)
 }
 
-func plural(n int, one, many string) string {
-	if n == 1 {
+func plural(single bool, one, many string) string {
+	if single {
 		return one
 	}
 	return many

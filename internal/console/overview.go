@@ -119,13 +119,13 @@ func set(to *float64, from *int64) {
 }
 
 func (h *hour) throughputChart() *chart {
-	c := &chart{Title: "Attempts a second", Help: "What was sent, by what came of it.", Series: []series{
+	c := &chart{Title: "Attempts", Help: "What was sent each second, by what came of it.", Series: []series{
 		{"accepted", "c-accepted", h.accepted[:]}, {"rejected", "c-rejected", h.rejected[:]},
 		{"unreachable", "c-unreachable", h.unreachable[:]},
 	}}
-	c.Now = "0"
+	c.Now = "0 a second"
 	if h.now >= minutesShown-2 { // Otherwise no relay has written anything for more than a minute.
-		c.Now = rateText(c.sum(h.now))
+		c.Now = rateText(c.sum(h.now)) + " a second"
 	}
 	c.stack(rateText)
 	return c
@@ -149,13 +149,14 @@ func percentiles(title, help string, minutes []store.Histogram) *chart {
 			c.Series[i].Values = append(c.Series[i].Values, quantile(counts, q))
 		}
 	}
-	const low, high = 0.001, 20.0 // Seconds: the first and the last step that is counted.
+	// Seconds: from the first step that is counted to the power of ten above the last.
+	const low, high = 0.001, 100.0
 	c.Now = "–"
 	if last := lastKnown(c.Series[0].Values); !math.IsNaN(last) {
 		c.Now = fmt.Sprintf("p50 %s, p99 %s", secondsText(last), secondsText(lastKnown(c.Series[2].Values)))
 	}
-	c.lines(high, func(v float64) float64 { return math.Log10(max(v, low)/low) / math.Log10(high/low) }, secondsText)
-	c.Top = "20 s"
+	c.lines([]string{"100 s", "10 s", "1 s", "100 ms", "10 ms", "1 ms"},
+		func(v float64) float64 { return math.Log10(max(v, low)/low) / math.Log10(high/low) }, secondsText)
 	return c
 }
 
@@ -206,8 +207,8 @@ func (h *hour) backlogChart() *chart {
 			c.Now += ", the oldest for " + secondsText(oldest)
 		}
 	}
-	edge := top(most)
-	c.lines(edge, func(v float64) float64 { return v / edge }, func(v float64) string { return number(int64(v)) })
+	edge := max(2, top(most)) // Half of it is a whole number.
+	c.linear(edge, func(v float64) string { return number(int64(v)) })
 	return c
 }
 
@@ -226,7 +227,7 @@ func (h *hour) lagChart() *chart {
 		c.Now = bytesText(int64(last))
 	}
 	edge := max(1024, math.Pow(2, math.Ceil(math.Log2(max(most, 1)))))
-	c.lines(edge, func(v float64) float64 { return v / edge }, func(v float64) string { return bytesText(int64(v)) })
+	c.linear(edge, func(v float64) string { return bytesText(int64(v)) })
 	return c
 }
 
@@ -253,7 +254,7 @@ func secondsText(v float64) string {
 	}
 	d := time.Duration(v * float64(time.Second))
 	if d < 10*time.Millisecond {
-		return strconv.FormatFloat(v*1000, 'f', 1, 64) + " ms"
+		return strconv.FormatFloat(v*1000, 'f', 1, 64) + "\u00a0ms"
 	}
 	return durationText(d)
 }

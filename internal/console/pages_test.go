@@ -19,6 +19,8 @@ func TestNewcomersAreToldWhatToDo(t *testing.T) {
 	require.Contains(t, b.get("/log").text(), "Nothing was sent yet")
 	require.Contains(t, b.get("/docs").text(), "No event type is documented yet")
 	require.Contains(t, b.get("/overview").text(), "No relay has been seen")
+	require.Contains(t, b.get("/overview").text(), "Nothing to draw yet")
+	require.NotContains(t, b.get("/").body, `class="filter`, "there is nothing to search")
 	require.NotContains(t, s.acme().get("/docs").text(), "relay.yaml")
 }
 
@@ -54,7 +56,18 @@ func TestOverview(t *testing.T) {
 	}
 	page := s.browser().get("/").text()
 	require.Contains(t, page, "58.8 % accepted of 17 in 24 h")
-	require.Contains(t, s.browser().get("/").body, "this hour: 10 accepted, 5 rejected, 2 unreachable, 1 failed for good")
+	require.Contains(t, s.browser().get("/").body, "this hour: 10 accepted, 5 rejected, 1 retrying, 1 failed")
+}
+
+func TestChartsSayWhatTheirLinesAre(t *testing.T) {
+	s := newSite(t)
+	s.exec(`INSERT INTO outbox.relay_stats (minute, relay_id, events, accepted, rejected, unreachable, failed, answer_counts, delay_counts, pending, retrying, oldest_seconds, slot_lag_bytes)
+	  VALUES (date_trunc('minute', now()) - interval '1 minute', gen_random_uuid(), 60, 1500, 0, 0, 0, '{0,0,0,100,0,0,0,0,0,0,0,0,0,0,0}', '{9,0,0,0,0,0,0,0,0,0,0,0,0,0,0}', 45, 1, 5, 3000)`)
+	text := s.browser().get("/overview").text()
+	require.Contains(t, text, "Attempts 25 a second")
+	for _, ticks := range []string{"40 20 0", "100 s 10 s 1 s 100 ms 10 ms 1 ms", "60 30 0", "4 KiB 2 KiB 0"} {
+		require.Contains(t, text, ticks)
+	}
 }
 
 func TestManyWebhooksComeInPages(t *testing.T) {
@@ -71,4 +84,7 @@ func TestManyWebhooksComeInPages(t *testing.T) {
 	require.Equal(t, 3, pages)
 	require.Contains(t, s.browser().get("/?q=hook+118").text(), "hook 118")
 	require.Contains(t, s.browser().get("/?q=nothing").text(), "None fits")
+	require.Contains(t, s.browser().get("/").body, `name="tenant"`, "there may be tenants on the other pages")
+	s.exec(`DELETE FROM outbox.subscriptions WHERE url <> 'https://x.example.com/1'`)
+	require.NotContains(t, s.browser().get("/").body, `class="filter`, "one is found without a search")
 }

@@ -16,7 +16,8 @@ type webhookView struct {
 	webhookRow
 	Limits   []string
 	Headers  []string // Names; the values are often secrets.
-	Types    []string // What a test can send.
+	Taken    []string // Event types that a test can send and the webhook takes.
+	Others   []string // Those that a test can send as well.
 	Latest   []logRowView
 	MoreLog  string
 	Tested   *testView
@@ -47,7 +48,7 @@ func (c *Console) showWebhook(w http.ResponseWriter, r *request, status int, vie
 }
 
 // latestShown is enough to see whether it works.
-const latestShown = 6
+const latestShown = 10
 
 func (c *Console) webhookView(r *request, id uuid.UUID) (*webhookView, error) {
 	webhook, err := store.FindWebhook(r.Context(), c.db, r.scope(), id)
@@ -65,7 +66,7 @@ func (c *Console) webhookView(r *request, id uuid.UUID) (*webhookView, error) {
 	for _, h := range headerFields(webhook.Headers) {
 		view.Headers = append(view.Headers, h.Name)
 	}
-	if view.Types, err = c.testTypes(r, webhook); err != nil {
+	if view.Taken, view.Others, err = c.testTypes(r, webhook); err != nil {
 		return nil, err
 	}
 	walk, err := store.Browse(r.Context(), c.db, r.scope(), store.LogFilter{SubscriptionID: id}, store.LogPlace{}, latestShown)
@@ -76,13 +77,17 @@ func (c *Console) webhookView(r *request, id uuid.UUID) (*webhookView, error) {
 	return view, nil
 }
 
-// testTypes are the event types whose samples can be sent, those first that the webhook takes.
-func (c *Console) testTypes(r *request, webhook *store.Webhook) ([]string, error) {
+// IsTested says whether a test was made of an event type; for templates.
+func (v *webhookView) IsTested(eventType string) bool {
+	return v.Tested != nil && v.Tested.Type == eventType
+}
+
+// testTypes are the event types whose samples can be sent: those that the webhook takes, and the others.
+func (c *Console) testTypes(r *request, webhook *store.Webhook) (taken, others []string, err error) {
 	all, err := c.catalogue(r.Context())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var taken, others []string
 	for _, t := range all {
 		if wants(webhook.EventTypes, t.Type) {
 			taken = append(taken, t.Type)
@@ -93,14 +98,14 @@ func (c *Console) testTypes(r *request, webhook *store.Webhook) ([]string, error
 	if len(all) == 0 {
 		taken = []string{ping.Type}
 	}
-	return append(taken, others...), nil
+	return taken, others, nil
 }
 
 // limits says what holds for a webhook, its own or the relay's.
 func (c *Console) limits(w *store.Webhook) []string {
 	var own []string
 	if w.Rate != nil {
-		own = append(own, "at most "+strconv.FormatFloat(*w.Rate, 'f', -1, 64)+" requests a second")
+		own = append(own, "at most "+strconv.FormatFloat(*w.Rate, 'f', -1, 64)+plural(*w.Rate == 1, " request", " requests")+" a second")
 	}
 	concurrency := c.cfg.Delivery.ConcurrencyPerSubscription
 	if w.Concurrency != nil {

@@ -81,7 +81,7 @@ func (f *webhookForm) checkTypes() []string {
 			f.fault("types", "“%s” is not an event type", t)
 		}
 	}
-	if len(all) == 0 && f.Fault("others") == "" {
+	if len(all) == 0 && f.Fault("others") == nil {
 		f.fault("types", "are missing: choose at least one, or everything")
 	}
 	if len(all) > maxTypes {
@@ -118,7 +118,7 @@ func (f *webhookForm) checkHeaders(kept map[string]string) map[string]string {
 	if len(headers) > maxHeaders {
 		f.fault("headers", "there can be no more than %d", maxHeaders)
 	}
-	if f.Fault("headers") != "" {
+	if f.Fault("headers") != nil {
 		return headers
 	}
 	// The same check as the engine's, which names the header and never its value.

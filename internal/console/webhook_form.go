@@ -42,6 +42,23 @@ type webhookForm struct {
 // fault is what is wrong with a field.
 type fault struct{ Field, Label, Text string }
 
+// Sentence says it, beside the field and above the form; for templates.
+func (f fault) Sentence() string {
+	if f.Field == "headers" || strings.HasPrefix(f.Text, "“") {
+		return f.Label + ": " + f.Text
+	}
+	return f.Label + " " + f.Text
+}
+
+func faultOf(all []fault, field string) *fault {
+	for i := range all {
+		if all[i].Field == field {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
 type headerField struct {
 	Name, Value string
 	Kept        bool // It is there; without a new value it stays as it is.
@@ -51,22 +68,15 @@ type headerField struct {
 // labels are how people know the fields.
 var labels = map[string]string{
 	"url": "URL", "name": "Name", "tenant": "Tenant", "types": "Event types", "others": "Other event types", "headers": "Headers",
-	"rate": "Requests a second", "concurrency": "At the same time", "timeout": "Time to answer",
+	"rate": "Requests a second", "concurrency": "At the same time", "timeout": "Seconds to answer",
 }
 
 func (f *webhookForm) fault(field, format string, args ...any) {
 	f.Faults = append(f.Faults, fault{field, labels[field], fmt.Sprintf(format, args...)})
 }
 
-// Fault is what is wrong with one field; for templates.
-func (f *webhookForm) Fault(field string) string {
-	for _, fault := range f.Faults {
-		if fault.Field == field {
-			return fault.Text
-		}
-	}
-	return ""
-}
+// Fault is what is wrong with one field, or nil; for templates.
+func (f *webhookForm) Fault(field string) *fault { return faultOf(f.Faults, field) }
 
 // Ticked says whether an event type is chosen; for templates.
 func (f *webhookForm) Ticked(eventType string) bool { return slices.Contains(f.Chosen, eventType) }

@@ -78,7 +78,8 @@ func TestWrongInputIsAnsweredBesideItsField(t *testing.T) {
 			a := s.browser().post("/webhooks", form)
 			require.Equal(t, http.StatusUnprocessableEntity, a.code, a.text())
 			require.Contains(t, a.text(), tt.want)
-			require.Contains(t, a.body, `aria-invalid="true"`)
+			require.Regexp(t, `aria-invalid="true"|aria-describedby="e-`, a.body)
+			require.Contains(t, a.body, `class="fault" id="e-`, "beside the field")
 			for field := range good() {
 				if field == tt.field || field == "which" || field == "type" || field == "others" && tt.field == "type" {
 					continue
@@ -221,6 +222,8 @@ func TestTest(t *testing.T) {
 	require.Contains(t, string(request.Body), `"data":{"email": "ada@example.com"}}`)
 	require.Zero(t, value[int](s, `SELECT count(*) FROM outbox.deliveries`), "nothing is logged")
 
+	require.Contains(t, a.text(), "A delivery would be rejected, and not tried again.")
+
 	b.header.Set("X-Fragment", "1")
 	part := b.post(path, url.Values{"type": {"order.paid"}})
 	require.NotContains(t, part.body, "<html")
@@ -228,5 +231,7 @@ func TestTest(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, b.post(path, url.Values{"type": {"no.such"}}).code)
 	require.Equal(t, http.StatusNotFound, b.post("/webhooks/"+uuid.NewString()+"/test", url.Values{"type": {"order.paid"}}).code)
 	got.Down()
-	require.Contains(t, b.post(path, url.Values{"type": {"order.paid"}}).text(), "No answer")
+	down := b.post(path, url.Values{"type": {"order.paid"}}).text()
+	require.Contains(t, down, "No answer")
+	require.Contains(t, down, "A delivery would be tried again after 6 s.")
 }

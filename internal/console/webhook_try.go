@@ -21,6 +21,7 @@ type testView struct {
 	Took     string
 	Class    outbox.ErrorClass
 	Error    string
+	Meaning  string // What would become of a delivery.
 	Answer   string
 	Fault    string // Nothing was sent.
 	At       time.Time
@@ -87,8 +88,25 @@ func (c *Console) test(r *request, s *store.WebhookTarget, sample store.Catalogu
 	o := c.engine.Test(r.Context(), target, sample.Type, []byte(sample.Sample))
 	view.Accepted, view.Code, view.Reason = c.engine.Accepts(o), o.Code, http.StatusText(o.Code)
 	view.Took, view.Class, view.Answer = durationText(o.Duration()), o.Class, o.ResponseBody
-	view.Error = tellError(r, &o.Class, o.Error)
+	view.Error, view.Meaning = tellError(r, &o.Class, o.Error), meaning(c.policy.Decide(o, 1))
 	return view
+}
+
+// meaning says what becomes of a delivery whose first attempt comes to the same.
+func meaning(d relay.Decision) string {
+	switch {
+	case d.Status == outbox.StatusAccepted && d.Disable:
+		return "A delivery would be accepted, and the webhook switched off."
+	case d.Status == outbox.StatusAccepted:
+		return "A delivery would be accepted."
+	case d.Disable:
+		return "A delivery would be rejected, and the webhook switched off."
+	case d.Status == outbox.StatusRejected:
+		return "A delivery would be rejected, and not tried again."
+	case d.Status == outbox.StatusRetrying:
+		return "A delivery would be tried again after " + delayText(d.Delay) + "."
+	}
+	return "A delivery would fail, and not be tried again."
 }
 
 // tellError is an attempt's error as the viewer may know it: which private address a name leads to is not for tenants.

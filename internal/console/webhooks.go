@@ -10,8 +10,12 @@ import (
 	"github.com/outboxrelay/relay/internal/store"
 )
 
-// webhooksOnPage is what a person reads without losing the thread.
-const webhooksOnPage = 50
+const (
+	// webhooksOnPage is what a person reads without losing the thread.
+	webhooksOnPage = 50
+	// searchFrom is how many webhooks need a search.
+	searchFrom = 8
+)
 
 // webhooksView is the list of subscribed URLs.
 type webhooksView struct {
@@ -21,6 +25,8 @@ type webhooksView struct {
 	First        bool   // This is the first page.
 	Filtered     bool
 	ShowTenant   bool
+	AskTenant    bool // There may be tenants to choose from.
+	AskText      bool // There are more than a glance takes in.
 }
 
 type webhookRow struct {
@@ -57,6 +63,8 @@ func (c *Console) webhooksPage(w http.ResponseWriter, r *request) error {
 		setWhere(next, "tenant", filter.Tenant)
 		view.More = "/?" + next.Encode()
 	}
+	view.AskText = view.Filtered || !view.First || len(found) >= searchFrom
+	view.AskTenant = r.viewer.Operator && (view.ShowTenant || view.Tenant != "" || view.More != "" || !view.First)
 	if view.Webhooks, err = c.withDays(r, found); err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ type Outcomes struct {
 // Attempts is how many there were.
 func (o Outcomes) Attempts() int64 { return o.Accepted + o.Rejected + o.Unreachable }
 
+// Retrying is how many attempts did not reach the receiver and were not the last.
+func (o Outcomes) Retrying() int64 { return max(o.Unreachable-o.Failed, 0) }
+
 // Add adds others.
 func (o *Outcomes) Add(other Outcomes) {
 	o.Accepted += other.Accepted

@@ -106,7 +106,7 @@ func TestPlans(t *testing.T) {
 		`INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, status, event_type, tenant, user_id, url)
 		 SELECT outbox.uuid7(), e.id, ('00000000-0000-4000-8000-' || lpad((CASE WHEN n > 160000 THEN 19 ELSE n % 19 END)::text, 12, '0'))::uuid,
 		        e.created_at, CASE WHEN n > 160000 THEN now() WHEN n % 200 = 0 THEN now() + (n % 1000 - 100) * interval '4 s' END,
-		        CASE WHEN n > 160000 OR n % 200 = 0 THEN 'pending' ELSE 'accepted' END, 'a', 'default', e.user_id, ''
+		        CASE WHEN n > 160000 OR n % 200 = 0 THEN 'pending' ELSE 'accepted' END, 'a', CASE WHEN n % 10 < 5 THEN 'default' ELSE 'tenant ' || n % 10 END, e.user_id, ''
 		   FROM outbox.events AS e, LATERAL (SELECT right(e.id::text, 12)::int) AS r(n)`,
 		`INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms)
 		 SELECT id, 1, now(), 1 FROM outbox.deliveries WHERE right(event_id::text, 1) = '1'`,
@@ -130,13 +130,19 @@ func TestPlans(t *testing.T) {
 		return func(db store.DB) error { _, err := db.Query(ctx, sql); return err }
 	}
 
+	const step = 8000 // Of the log, at a time.
 	browse := func(f store.LogFilter, limit int) func(store.DB) error {
 		return func(db store.DB) error {
 			_, err := store.Browse(ctx, db, store.AllTenants(), f, store.LogPlace{}, limit)
 			return err
 		}
 	}
-	const step = 8000 // Of the log, at a time.
+	ofTenant := func(scope store.Scope, tenant string) func(store.DB) error {
+		return func(db store.DB) error {
+			_, err := store.Browse(ctx, db, scope, store.LogFilter{Tenant: tenant, Type: "b"}, store.LogPlace{}, step)
+			return err
+		}
+	}
 
 	for name, tt := range map[string]struct {
 		run  func(store.DB) error
@@ -151,6 +157,10 @@ func TestPlans(t *testing.T) {
 		"the log of what went wrong": {
 			browse(store.LogFilter{Statuses: []outbox.Status{outbox.StatusFailed}}, step), []string{"index deliveries_not_accepted_idx"},
 		},
+		"the log of a tenant":          {ofTenant(store.AllTenants(), "tenant 1"), []string{"index deliveries_tenant_idx"}},
+		"the log as a tenant sees it":  {ofTenant(store.OneTenant("tenant 1"), ""), []string{"index deliveries_tenant_idx"}},
+		"the log where there are none": {ofTenant(store.OneTenant("default"), ""), []string{"index deliveries_log_idx"}},
+		"the log of nobody":            {ofTenant(store.Scope{}, ""), []string{"index deliveries_tenant_idx"}},
 		"a delivery's event elsewhere": {
 			func(db store.DB) error {
 				_, err := store.FindSiblings(ctx, db, store.AllTenants(), number(5), time.Now())

@@ -1,10 +1,10 @@
--- Demo data for the screenshots: a few webhooks and a day of deliveries. %RECEIVER% is the address of a receiver that answers.
+-- Demo data for the screenshots: a few webhooks and a day of deliveries.
 
 INSERT INTO outbox.event_types (type, description, sample, schema) VALUES
   ('user.invited', 'Somebody was invited to a workspace.',
-   '{"user": {"id": 42, "email": "ada@example.com"}, "workspace": "acme", "invited_by": "grace@example.com", "role": "editor"}',
+   '{"user": {"id": 42, "email": "user@example.com"}, "workspace": "acme", "invited_by": "admin@example.com", "role": "editor"}',
    '{"type": "object", "required": ["user", "workspace"], "properties": {"user": {"type": "object", "properties": {"id": {"type": "integer"}, "email": {"type": "string", "format": "email"}}}, "workspace": {"type": "string"}, "role": {"enum": ["viewer", "editor", "owner"]}}}'),
-  ('user.signed_up', 'A user signed up.', '{"user": {"id": 42, "email": "ada@example.com"}, "plan": "team", "trial": true}', NULL),
+  ('user.signed_up', 'A user signed up.', '{"user": {"id": 42, "email": "user@example.com"}, "plan": "team", "trial": true}', NULL),
   ('user.deleted', 'A user and all that was theirs is gone.', '{"user": {"id": 42}, "reason": "requested"}', NULL),
   ('order.paid', 'An order was paid in full.',
    '{"order": "A-10293", "total": {"amount": 129.90, "currency": "EUR"}, "items": [{"sku": "relay-mug", "quantity": 2}], "paid": true, "coupon": null}', NULL),
@@ -16,7 +16,7 @@ INSERT INTO outbox.subscriptions (id, tenant, name, url, event_types, headers, r
   ('0199c82c-0000-7000-8000-000000000002', 'default', 'billing', 'https://billing.example.net/webhooks/incoming?source=app', '{order.paid,order.refunded,invoice.overdue}', '{"Authorization": "Bearer x", "X-Team": "billing"}', 20, false, now() - interval '31 days'),
   ('0199c82c-0000-7000-8000-000000000003', 'default', 'data warehouse', 'https://ingest.warehouse.example.org/v1/events', '{*}', '{}', NULL, false, now() - interval '22 days'),
   ('0199c82c-0000-7000-8000-000000000004', 'default', 'chat alerts', 'https://chat.example.com/services/T02/B7K/incoming', '{order.*,invoice.overdue}', '{}', 1, false, now() - interval '9 days'),
-  ('0199c82c-0000-7000-8000-000000000005', 'default', NULL, 'http://%RECEIVER%/hooks', '{user.invited}', '{}', NULL, false, now() - interval '2 days'),
+  ('0199c82c-0000-7000-8000-000000000005', 'default', NULL, 'https://automation.example.org/hooks/9f2c41', '{user.invited,user.signed_up}', '{}', NULL, false, now() - interval '12 days'),
   ('0199c82c-0000-7000-8000-000000000006', 'default', 'old crm', 'https://legacy.example.com/api/webhook.php', '{user.*}', '{}', NULL, false, now() - interval '90 days');
 UPDATE outbox.subscriptions SET active = false, disabled_reason = 'answered 410' WHERE name = 'old crm';
 
@@ -74,11 +74,11 @@ SELECT d.id, d.event_created_at + c.after, c.attempt,
 INSERT INTO outbox.subscription_stats (subscription_id, hour, relay_id, accepted, rejected, unreachable, failed, duration_ms)
 SELECT s.id, date_trunc('hour', now()) - h * interval '1 hour', '0199c82c-0000-7000-8000-0000000000aa',
        (base * (0.6 + 0.5 * sin(h / 3.8) + (h * 7 % 5) / 12.0))::bigint,
-       CASE s.name WHEN 'chat alerts' THEN (base * 0.3)::bigint WHEN 'data warehouse' THEN CASE WHEN h = 9 THEN 210 ELSE 1 END ELSE 0 END,
+       CASE v.name WHEN 'chat alerts' THEN (base * 0.3)::bigint WHEN 'data warehouse' THEN CASE WHEN h = 9 THEN 210 ELSE 1 END ELSE 0 END,
        CASE WHEN s.name = 'billing' AND h IN (0, 5, 6) THEN (base * 0.5)::bigint ELSE 0 END,
        CASE WHEN s.name = 'billing' AND h = 5 THEN 12 ELSE 0 END, 90000
   FROM outbox.subscriptions AS s
-  JOIN (VALUES ('crm', 220), ('billing', 90), ('data warehouse', 640), ('chat alerts', 40)) AS v(name, base) ON v.name = s.name,
+  JOIN (VALUES ('crm', 220), ('billing', 90), ('data warehouse', 640), ('chat alerts', 40), ('', 150)) AS v(name, base) ON v.name = coalesce(s.name, ''),
        generate_series(0, 23) AS h;
 
 INSERT INTO outbox.relays (id, host, pid, version, slot, started_at, seen_at, leads, ready, state, in_flight) VALUES

@@ -19,6 +19,7 @@ type shot struct {
 	then      []step // What is done on the page first.
 	sql       string // What is done in the database before.
 	top       bool   // Only what is seen without scrolling.
+	published bool   // Shown in the README or the manual, as a desktop has it.
 }
 
 // toNow moves the statistics to the minute before this one: shots take a while.
@@ -35,60 +36,8 @@ type size struct {
 
 var sizes = []size{{"desktop", 1280, 800, false}, {"phone", 390, 844, true}}
 
-func allShots(ctx context.Context, full, empty *stage) ([]shot, error) {
-	var retrying, rejected, accepted, user string
-	err := full.db.QueryRow(ctx, `
-		SELECT (SELECT id FROM outbox.deliveries WHERE status = 'retrying' AND attempts = 4 ORDER BY id DESC LIMIT 1),
-		       (SELECT id FROM outbox.deliveries WHERE response_code = 429 ORDER BY id DESC LIMIT 1),
-		       (SELECT id FROM outbox.deliveries WHERE status = 'accepted' AND event_type = 'order.paid' ORDER BY id DESC LIMIT 1),
-		       (SELECT user_id FROM outbox.deliveries ORDER BY id DESC OFFSET 20 LIMIT 1)`).Scan(&retrying, &rejected, &accepted, &user)
-	if err != nil {
-		return nil, err
-	}
-	const webhook = "/webhooks/0199c82c-0000-7000-8000-00000000000"
-	at, nothing := full.server.URL, empty.server.URL
-	click := func(selector chromedp.CSS) step { return chromedp.Click(selector) }
-	write := func(selector chromedp.CSS, text string) step { return chromedp.SendKeys(selector, text) }
-	submit := chromedp.Steps(click(".form .primary"), chromedp.Sleep(700*time.Millisecond))
-	return []shot{
-		{name: "webhooks", url: at + "/"},
-		{name: "webhook", url: at + webhook + "2"},
-		{name: "webhook-tested", url: at + webhook + "5", then: []step{
-			click("#test button"), chromedp.WaitVisible(chromedp.CSS("#test-result .tested")),
-		}},
-		{name: "webhook-declared", url: at + webhook + "1"},
-		{name: "webhook-off", url: at + webhook + "6"},
-		{name: "add", url: at + "/webhooks/new"},
-		{name: "add-wrong", url: at + "/webhooks/new", then: []step{
-			write("#f-url", "example.com/hooks"), click("[data-which-some]"), write("#f-others", "a..b"), submit,
-		}},
-		{name: "added", url: at + "/webhooks/new", then: []step{
-			write("#f-url", "https://example.com/hooks/"+fmt.Sprint(time.Now().UnixNano())), submit,
-		}},
-		{name: "edit", url: at + webhook + "2/edit"},
-		{name: "rotate", url: at + webhook + "2/rotate"},
-		{name: "remove", url: at + webhook + "3/remove"},
-		{name: "log", url: at + "/log"},
-		{name: "log-top", url: at + "/log", top: true},
-		{name: "log-filtered", url: at + "/log?status=unhappy&within=24h"},
-		{name: "log-nothing", url: at + "/log?user=nobody"},
-		{name: "delivery", url: at + "/deliveries/" + accepted},
-		{name: "delivery-retrying", url: at + "/deliveries/" + retrying},
-		{name: "delivery-rejected", url: at + "/deliveries/" + rejected},
-		{name: "user", url: at + "/users/" + user},
-		{name: "overview", url: at + "/overview", sql: toNow},
-		{name: "docs", url: at + "/docs"},
-		{name: "not-found", url: at + "/nowhere"},
-		{name: "start-webhooks", url: nothing + "/"},
-		{name: "start-log", url: nothing + "/log"},
-		{name: "start-docs", url: nothing + "/docs"},
-		{name: "start-overview", url: nothing + "/overview"},
-		{name: "start-add", url: nothing + "/webhooks/new"},
-	}, nil
-}
-
 // draw makes every shot in light and dark at every size.
-func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, keep func(name string, png []byte) error) error {
+func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, keep func(s shot, w size, name string, png []byte) error) error {
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.Flag("force-color-profile", "srgb"),
 		chromedp.Flag("lang", "en-GB"))
 	allocator, stop := chromedp.NewExecAllocator(ctx, options...)
@@ -111,7 +60,7 @@ func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, ke
 				if err != nil {
 					return fmt.Errorf("draw %s: %w", name, err)
 				}
-				if err := keep(name, png); err != nil {
+				if err := keep(s, w, name, png); err != nil {
 					return err
 				}
 			}
@@ -123,7 +72,7 @@ func draw(ctx context.Context, db *pgxpool.Pool, shots []shot, only []string, ke
 func drawOne(browser context.Context, s shot, theme string, w size) (png []byte, err error) {
 	tab, done := chromedp.NewContext(browser)
 	defer done()
-	tab, cancel := context.WithTimeout(tab, 30*time.Second)
+	tab, cancel := context.WithTimeout(tab, time.Minute)
 	defer cancel()
 	viewport := []chromedp.EmulateViewportOption{}
 	if w.mobile {

@@ -53,7 +53,15 @@ function enliven(root) {
 
 // Live parts: asked for again and again while the page is seen; put in place only when they have changed.
 
-const live = { paused: false, tags: new WeakMap() };
+const live = { paused: false, away: false, turns: [], tags: new WeakMap() };
+
+function showLive() {
+  const button = $("[data-live-switch]");
+  if (!button) return;
+  button.setAttribute("aria-pressed", String(!live.paused));
+  button.toggleAttribute("data-away", live.away && !live.paused);
+  $("span", button).textContent = live.paused ? "Paused" : live.away ? "Not up to date" : "Live";
+}
 
 function parse(html) {
   return new DOMParser().parseFromString(html, "text/html").body;
@@ -63,7 +71,8 @@ async function refresh(part) {
   const headers = { "X-Fragment": "1" };
   if (live.tags.has(part)) headers["If-None-Match"] = live.tags.get(part);
   const answer = await fetch(part.dataset.live, { headers, cache: "no-store" });
-  if (answer.status !== 200 || live.paused) return;
+  if (answer.status !== 200 && answer.status !== 304) throw new Error(answer.statusText);
+  if (answer.status === 304 || live.paused) return;
   const fresh = parse(await answer.text());
   const first = !live.tags.has(part);
   live.tags.set(part, answer.headers.get("ETag"));
@@ -79,20 +88,32 @@ async function refresh(part) {
 
 function goLive(part) {
   const every = Number(part.dataset.every);
+  let timer, busy = false;
   const turn = async () => {
+    clearTimeout(timer);
+    if (busy) return; // It goes on by itself.
+    busy = true;
     const selection = getSelection();
     const selecting = selection && !selection.isCollapsed && part.contains(selection.anchorNode);
     if (!live.paused && !selecting && document.visibilityState === "visible") {
       try {
         await refresh(part);
-        part.removeAttribute("data-stale");
+        live.away = false;
       } catch {
-        part.setAttribute("data-stale", ""); // The relay is away: try again.
+        live.away = true; // The relay or its database, or the session has ended: try again.
       }
+      showLive();
     }
-    setTimeout(turn, every);
+    busy = false;
+    timer = setTimeout(turn, every);
   };
-  setTimeout(turn, every);
+  timer = setTimeout(turn, every);
+  live.turns.push(turn);
+}
+
+// Whoever comes back sees at once what is new.
+function catchUp() {
+  if (!live.paused && document.visibilityState === "visible") live.turns.forEach((turn) => turn());
 }
 
 function offerPause() {
@@ -101,8 +122,8 @@ function offerPause() {
   button.hidden = false;
   button.onclick = () => {
     live.paused = !live.paused;
-    button.setAttribute("aria-pressed", String(!live.paused));
-    $("span", button).textContent = live.paused ? "Paused" : "Live";
+    showLive();
+    catchUp();
   };
 }
 
@@ -234,6 +255,7 @@ keys.hidden = false;
 keys.onclick = () => $("#keys").showModal();
 $("[data-zone]").textContent = `Times are in your zone, ${Intl.DateTimeFormat().resolvedOptions().timeZone}.`;
 document.addEventListener("keydown", onKey);
+document.addEventListener("visibilitychange", catchUp);
 
 // A reload shall not send a form again, nor say again what was done.
 const settled = $("[data-settle]")?.dataset.settle;
