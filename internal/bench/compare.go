@@ -66,13 +66,28 @@ func (c *comparison) drain(name string, db *rig.Database, work rig.Backlog) {
 	c.add(name, func(ctx context.Context) (rounds.Sample, error) { return c.rig.Drain(ctx, db, work) })
 }
 
-// peer adds a variant: a peer that drains a backlog.
-func (c *comparison) peer(ctx context.Context, name string, peer rig.Peer, url string, events int) error {
+// peer adds a variant: a peer that drains a backlog. It is tried with several settings, of which the best are measured, if sweep
+// says so, and with the first otherwise.
+func (c *comparison) peer(ctx context.Context, name string, tried []rig.Peer, url string, events int, sweep bool) error {
 	db, err := c.database(ctx)
 	if err != nil {
 		return err
 	}
-	c.add(name, func(ctx context.Context) (rounds.Sample, error) { return c.rig.DrainPeer(ctx, db, peer, url, events) })
+	best, top := tried[0], 0.0
+	if sweep && len(tried) > 1 {
+		for _, peer := range tried {
+			s, err := c.rig.DrainPeer(ctx, db, peer, url, events/2)
+			if err != nil {
+				return err
+			}
+			rig.Say("  trying %s: %s/s", peer, plot.Number(s.Rate))
+			if s.Rate > top {
+				best, top = peer, s.Rate
+			}
+		}
+		c.section.Notes = append(c.section.Notes, fmt.Sprintf("%s: the best of %d settings was `%s`.", name, len(tried), best.Settings))
+	}
+	c.add(name, func(ctx context.Context) (rounds.Sample, error) { return c.rig.DrainPeer(ctx, db, best, url, events) })
 	return nil
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/outboxrelay/relay/internal/bench/report"
@@ -18,22 +17,26 @@ func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err 
 	if err := c.relay(ctx, "relay", url, rig.Backlog{Events: size.drain}); err != nil {
 		return err
 	}
-	for _, p := range []struct {
-		name string
-		peer rig.Peer
+	for _, one := range []struct {
+		name  string
+		tried []rig.Peer
 	}{
-		{"polling outbox, one worker", rig.Peer{Kind: "naive", Settings: "-workers 1"}},
-		{"polling outbox, four workers", rig.Peer{Kind: "naive", Settings: "-workers 4"}},
-		{"best-tuned poller", rig.Peer{Kind: "tuned", Settings: "-workers 4 -batch 500 -in-flight 16"}},
-		{"river jobs", rig.Peer{Kind: "river", Settings: "-workers 500 -cooldown 10ms"}},
+		{"polling outbox, one worker", []rig.Peer{{Kind: "naive", Settings: "-workers 1"}}},
+		{"polling outbox, four workers", []rig.Peer{{Kind: "naive", Settings: "-workers 4"}}},
+		{"best-tuned poller", []rig.Peer{
+			{Kind: "tuned", Settings: "-workers 4 -batch 500 -in-flight 16"},
+			{Kind: "tuned", Settings: "-workers 2 -batch 500 -in-flight 32"},
+			{Kind: "tuned", Settings: "-workers 4 -batch 100 -in-flight 16"},
+			{Kind: "tuned", Settings: "-workers 8 -batch 1000 -in-flight 16"},
+		}},
+		{"river jobs", []rig.Peer{
+			{Kind: "river", Settings: "-workers 500 -cooldown 10ms"},
+			{Kind: "river", Settings: "-workers 100 -cooldown 100ms"},
+			{Kind: "river", Settings: "-workers 200 -cooldown 10ms"},
+			{Kind: "river", Settings: "-workers 2000 -cooldown 2ms"},
+		}},
 	} {
-		peer := p.peer
-		if size.sweep && p.peer.Kind != "naive" {
-			if peer, err = c.sweep(ctx, p.name, tunings[peer.Kind], url, size.drain/2); err != nil {
-				return err
-			}
-		}
-		if err := c.peer(ctx, p.name, peer, url, size.drain*2/3); err != nil {
+		if err := c.peer(ctx, one.name, one.tried, url, size.drain*2/3, size.sweep); err != nil {
 			return err
 		}
 	}
@@ -58,40 +61,3 @@ func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err 
 }
 
 func isRelay(name string) bool { return strings.HasPrefix(name, "relay") }
-
-// tunings are what is tried of each peer, of which the best is measured.
-var tunings = map[string][]rig.Peer{
-	"tuned": {
-		{Kind: "tuned", Settings: "-workers 2 -batch 500 -in-flight 32"},
-		{Kind: "tuned", Settings: "-workers 4 -batch 100 -in-flight 16"},
-		{Kind: "tuned", Settings: "-workers 4 -batch 500 -in-flight 16"},
-		{Kind: "tuned", Settings: "-workers 8 -batch 1000 -in-flight 16"},
-	},
-	"river": {
-		{Kind: "river", Settings: "-workers 100 -cooldown 100ms"},
-		{Kind: "river", Settings: "-workers 200 -cooldown 10ms"},
-		{Kind: "river", Settings: "-workers 500 -cooldown 10ms"},
-		{Kind: "river", Settings: "-workers 2000 -cooldown 2ms"},
-	},
-}
-
-// sweep tries a peer with several settings, once each, and returns it with the best.
-func (c *comparison) sweep(ctx context.Context, name string, tried []rig.Peer, url string, events int) (best rig.Peer, err error) {
-	db, err := c.database(ctx)
-	if err != nil {
-		return best, err
-	}
-	top := 0.0
-	for _, peer := range tried {
-		s, err := c.rig.DrainPeer(ctx, db, peer, url, events)
-		if err != nil {
-			return best, err
-		}
-		rig.Say("  %s %s: %.0f/s", name, peer.Settings, s.Rate)
-		if s.Rate > top {
-			top, best = s.Rate, peer
-		}
-	}
-	c.section.Notes = append(c.section.Notes, fmt.Sprintf("%s: the best of %d settings was `%s`.", name, len(tried), best.Settings))
-	return best, nil
-}

@@ -17,14 +17,26 @@ func slow(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err e
 	if err := c.relay(ctx, "relay", url, rig.Backlog{Events: size.drain, Env: env}); err != nil {
 		return err
 	}
-	if err := c.peer(ctx, "polling outbox, four workers", rig.Peer{Kind: "naive", Settings: "-workers 4 -batch 25"}, url, 200); err != nil {
-		return err
-	}
-	if err := c.peer(ctx, "best-tuned poller", rig.Peer{Kind: "tuned", Settings: "-workers 8 -batch 1000 -in-flight 64"}, url, size.drain); err != nil {
-		return err
-	}
-	if err := c.peer(ctx, "river jobs", rig.Peer{Kind: "river", Settings: "-workers 512 -cooldown 10ms"}, url, size.drain*2/3); err != nil {
-		return err
+	for _, one := range []struct {
+		name  string
+		tried []rig.Peer
+		count int
+	}{
+		{"polling outbox, four workers", []rig.Peer{{Kind: "naive", Settings: "-workers 4 -batch 25"}}, 200},
+		{"best-tuned poller", []rig.Peer{
+			{Kind: "tuned", Settings: "-workers 8 -batch 1000 -in-flight 64"},
+			{Kind: "tuned", Settings: "-workers 16 -batch 500 -in-flight 32"},
+			{Kind: "tuned", Settings: "-workers 4 -batch 2000 -in-flight 128"},
+		}, size.drain},
+		{"river jobs", []rig.Peer{
+			{Kind: "river", Settings: "-workers 512 -cooldown 10ms"},
+			{Kind: "river", Settings: "-workers 512 -cooldown 2ms"},
+			{Kind: "river", Settings: "-workers 512 -cooldown 50ms"},
+		}, size.drain * 2 / 3},
+	} {
+		if err := c.peer(ctx, one.name, one.tried, url, one.count, size.sweep); err != nil {
+			return err
+		}
 	}
 	got, err := c.run(ctx, size.rounds)
 	if err != nil {

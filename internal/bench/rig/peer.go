@@ -20,6 +20,9 @@ type Peer struct {
 	Settings string // Its arguments, separated by spaces.
 }
 
+// String is the command's arguments.
+func (p Peer) String() string { return p.Kind + " " + p.Settings }
+
 // idle is, for each kind, whether all that was to be done stands in the database.
 var idle = map[string]string{
 	"naive": `SELECT NOT EXISTS (SELECT FROM polled_events WHERE status = 'pending')`,
