@@ -44,12 +44,9 @@ func isolation(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (
 	a, b := delay("p99 alone", alone, 99), delay("p99 beside two that hang", beside, 99)
 	a.Note, b.Note = slowest(alone), slowest(beside)
 	s.Figures = []report.Figure{a, b, {Name: "beside ÷ alone", Value: b.Value / a.Value, Target: report.Below(1.5)}}
-	lines := &plot.Lines{X: "of all events", Y: "from commit to arrival, ms", LogY: true, Series: []plot.Series{
+	lines := &plot.Lines{X: "of all events", Y: "from commit to arrival, ms", LogY: true, Ticks: percentileTicks(), Series: []plot.Series{
 		{Name: "beside two URLs that hang", Points: curve(beside)}, {Name: "alone", Points: curve(alone)},
 	}}
-	for i, p := range percentiles {
-		lines.Ticks = append(lines.Ticks, plot.Tick{At: float64(i), Label: plot.Number(p) + " %"})
-	}
 	s.Charts = append(s.Charts, plot.Chart{File: "isolation.svg", Title: "A healthy URL, by the share of events that took no longer", Lines: lines})
 	return nil
 }

@@ -18,10 +18,7 @@ func latency(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (er
 	}
 	defer func() { err = errors.Join(err, relay.Stop(), r.Drop(context.WithoutCancel(ctx), db)) }()
 
-	lines := &plot.Lines{X: "of all events", Y: "from commit to arrival, ms", LogY: true}
-	for i, p := range percentiles {
-		lines.Ticks = append(lines.Ticks, plot.Tick{At: float64(i), Label: fmt.Sprintf("%v %%", p)})
-	}
+	lines := &plot.Lines{X: "of all events", Y: "from commit to arrival, ms", LogY: true, Ticks: percentileTicks()}
 	for _, rate := range []int{100, 1000} {
 		got, err := r.Observe(ctx, db, rig.Stream{Rate: rate, Lasting: size.latency})
 		if err != nil {
@@ -42,6 +39,14 @@ func latency(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (er
 
 // percentiles are those of the curves.
 var percentiles = []float64{1, 10, 25, 50, 75, 90, 95, 99, 99.9}
+
+func percentileTicks() []plot.Tick {
+	var all []plot.Tick
+	for i, p := range percentiles {
+		all = append(all, plot.Tick{At: float64(i), Label: fmt.Sprintf("%v %%", p)})
+	}
+	return all
+}
 
 func curve(got rig.Delays) []plot.Point {
 	var all []plot.Point

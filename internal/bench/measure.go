@@ -45,6 +45,7 @@ var measurements = []measurement{
 	{"latency", "From the return of COMMIT to the arrival, each event in a transaction of its own", true, latency},
 	{"isolation", "A healthy URL beside two that hang, 500 events/s", true, isolation},
 	{"memory", "The relay's peak resident memory", true, memory},
+	{"waits", "From the return of COMMIT to the arrival, beside its peers, 200 events/s", false, waits},
 	{"payload", "Draining by size of the payload", false, payloads},
 	{"subscriptions", "Draining by number of subscriptions of which one matches", false, subscriptions},
 	{"matching", "Draining by number of subscriptions that match each event", false, matching},

@@ -1,8 +1,9 @@
 // Command peers delivers the events of a table in other ways than relay does, so that they can be measured beside it: by
 // polling, as people write it; by polling, as well as we know how; and by jobs of riverqueue/river.
 //
-//	peers setup -kind K -database URL -events N -payload JSON
-//	peers run   -kind K -database URL -to URL [settings]
+//	peers setup  -kind K -database URL -events N -payload JSON
+//	peers run    -kind K -database URL -to URL [settings]
+//	peers commit -kind K -database URL -events N -payload JSON -rate R
 //
 // It is a module of its own, so that nobody who uses relay has river among their dependencies.
 package main
@@ -18,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -27,18 +29,22 @@ type settings struct {
 	batch    int
 	inFlight int
 	cooldown time.Duration
+	pause    time.Duration
 }
 
 // peer is one way to deliver.
 type peer struct {
 	setUp func(ctx context.Context, db *pgxpool.Pool, events int, payload string) error
 	run   func(ctx context.Context, db *pgxpool.Pool, s settings, post *poster) error // until ctx ends
+
+	// inserter returns what inserts one event in a transaction of its own.
+	inserter func(db *pgxpool.Pool, s settings, payload string) (func(ctx context.Context, id uuid.UUID) error, error)
 }
 
 var kinds = map[string]peer{
-	"naive": {setUpPolled, runNaive},
-	"tuned": {setUpPolled, runTuned},
-	"river": {setUpRiver, runRiver},
+	"naive": {setUpPolled, runNaive, polledInserter},
+	"tuned": {setUpPolled, runTuned, polledInserter},
+	"river": {setUpRiver, runRiver, riverInserter},
 }
 
 func main() {
@@ -55,20 +61,30 @@ func main() {
 	flags.IntVar(&s.workers, "workers", 1, "workers: goroutines of a poller, MaxWorkers of river")
 	flags.IntVar(&s.batch, "batch", 100, "rows that a poller takes at once")
 	flags.IntVar(&s.inFlight, "in-flight", 1, "requests that each worker of the tuned poller has in flight")
+	flags.DurationVar(&s.pause, "pause", 100*time.Millisecond, "how long a worker of a poller waits when there was nothing to do")
+	rate := flags.Int("rate", 100, "events to commit a second")
 	flags.DurationVar(&s.cooldown, "cooldown", 100*time.Millisecond, "river's FetchCooldown")
 	_ = flags.Parse(os.Args[2:])
 	chosen, ok := kinds[*kind]
-	if !ok || flags.NArg() > 0 || !slices.Contains([]string{"setup", "run"}, os.Args[1]) {
+	if !ok || flags.NArg() > 0 || !slices.Contains([]string{"setup", "run", "commit"}, os.Args[1]) {
 		usage()
 	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	db, err := open(ctx, *database, s)
-	if err == nil && os.Args[1] == "setup" {
-		err = chosen.setUp(ctx, db, *events, *payload)
-	} else if err == nil {
-		err = chosen.run(ctx, db, s, newPoster(*to, s.workers*s.inFlight))
+	if err == nil {
+		switch os.Args[1] {
+		case "setup":
+			err = chosen.setUp(ctx, db, *events, *payload)
+		case "run":
+			err = chosen.run(ctx, db, s, newPoster(*to, s.workers*s.inFlight))
+		case "commit":
+			var insert func(context.Context, uuid.UUID) error
+			if insert, err = chosen.inserter(db, s, *payload); err == nil {
+				err = commitSteadily(ctx, db, *events, *rate, insert)
+			}
+		}
 	}
 	if err != nil && (ctx.Err() == nil || !errors.Is(err, context.Canceled)) {
 		fmt.Fprintln(os.Stderr, "peers:", err)
@@ -77,7 +93,7 @@ func main() {
 }
 
 func usage() {
-	fmt.Fprintln(os.Stderr, "usage: peers setup|run -kind naive|tuned|river -database URL [-events N -payload JSON | -to URL] …")
+	fmt.Fprintln(os.Stderr, "usage: peers setup|run|commit -kind naive|tuned|river -database URL …")
 	os.Exit(2)
 }
 

@@ -12,7 +12,7 @@ func runNaive(ctx context.Context, db *pgxpool.Pool, s settings, post *poster) e
 	group, ctx := errgroup.WithContext(ctx)
 	for range s.workers {
 		group.Go(func() error {
-			return pollLoop(ctx, db, s.batch, func(ctx context.Context, events []polled) error {
+			return pollLoop(ctx, db, s, func(ctx context.Context, events []polled) error {
 				for _, e := range events {
 					if err := post.send(ctx, e.ID.String(), e.Kind, e.At, e.Payload); err != nil {
 						return err

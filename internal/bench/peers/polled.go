@@ -33,6 +33,15 @@ func setUpPolled(ctx context.Context, db *pgxpool.Pool, events int, payload stri
 	return nil
 }
 
+// polledInserter inserts into the table.
+func polledInserter(db *pgxpool.Pool, _ settings, payload string) (func(context.Context, uuid.UUID) error, error) {
+	return func(ctx context.Context, id uuid.UUID) error {
+		_, err := db.Exec(ctx, `INSERT INTO polled_events (id, type, user_id, payload) VALUES ($1, $2, $3, $4)`,
+			id, "order.updated", "42", payload)
+		return err
+	}, nil
+}
+
 // polled is a pending event.
 type polled struct {
 	Number  int64
@@ -42,18 +51,15 @@ type polled struct {
 	Payload []byte
 }
 
-// pollPause is how long a worker waits when there was nothing to do.
-const pollPause = 100 * time.Millisecond
-
 // pollLoop takes batches of pending events, has them sent, and marks those of a batch as sent in one statement; the rows stay
 // locked meanwhile, so that no other worker takes them.
-func pollLoop(ctx context.Context, db *pgxpool.Pool, batch int, send func(context.Context, []polled) error) error {
+func pollLoop(ctx context.Context, db *pgxpool.Pool, s settings, send func(context.Context, []polled) error) error {
 	for ctx.Err() == nil {
 		took := 0
 		err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 			rows, err := tx.Query(ctx, `
 				SELECT number, id, type, created_at, payload FROM polled_events WHERE status = 'pending'
-				 ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED`, batch)
+				 ORDER BY number LIMIT $1 FOR UPDATE SKIP LOCKED`, s.batch)
 			if err != nil {
 				return err
 			}
@@ -77,7 +83,7 @@ func pollLoop(ctx context.Context, db *pgxpool.Pool, batch int, send func(contex
 		}
 		if took == 0 {
 			select {
-			case <-time.After(pollPause):
+			case <-time.After(s.pause):
 			case <-ctx.Done():
 			}
 		}

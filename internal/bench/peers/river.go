@@ -79,6 +79,22 @@ func setUpRiver(ctx context.Context, db *pgxpool.Pool, events int, payload strin
 	return nil
 }
 
+// riverInserter inserts a job by InsertTx. Who inserts notifies no more often than its own FetchCooldown.
+func riverInserter(db *pgxpool.Pool, s settings, payload string) (func(context.Context, uuid.UUID) error, error) {
+	client, err := river.NewClient(riverpgxv5.New(db), &river.Config{FetchCooldown: s.cooldown})
+	if err != nil {
+		return nil, fmt.Errorf("make a river client: %w", err)
+	}
+	return func(ctx context.Context, id uuid.UUID) error {
+		return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+			_, err := client.InsertTx(ctx, tx, delivery{
+				ID: id, Type: "order.updated", UserID: "42", At: time.Now(), Payload: json.RawMessage(payload),
+			}, nil)
+			return err
+		})
+	}, nil
+}
+
 // runRiver works jobs until ctx ends.
 func runRiver(ctx context.Context, db *pgxpool.Pool, s settings, post *poster) error {
 	workers := river.NewWorkers()

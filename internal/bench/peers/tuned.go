@@ -14,7 +14,7 @@ func runTuned(ctx context.Context, db *pgxpool.Pool, s settings, post *poster) e
 	group, ctx := errgroup.WithContext(ctx)
 	for range s.workers {
 		group.Go(func() error {
-			return pollLoop(ctx, db, s.batch, func(ctx context.Context, events []polled) error {
+			return pollLoop(ctx, db, s, func(ctx context.Context, events []polled) error {
 				return sendAtOnce(ctx, events, s.inFlight, post)
 			})
 		})

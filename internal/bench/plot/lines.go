@@ -51,12 +51,15 @@ func (f *frame) x(v float64) float64 {
 
 func (f *frame) y(v float64) float64 {
 	if f.log {
-		return f.bottom - (f.bottom-f.top)*math.Log(v/f.minY)/math.Log(f.maxY/f.minY)
+		return f.bottom - (f.bottom-f.top)*math.Log(max(v, f.minY)/f.minY)/math.Log(f.maxY/f.minY)
 	}
 	return f.bottom - (f.bottom-f.top)*v/f.maxY
 }
 
-const linesHeight = 250
+const (
+	linesHeight = 250
+	lowest      = 1e-5 // Of the highest point: no logarithmic axis goes further down.
+)
 
 func (l *Lines) draw(d *drawing) (height float64) {
 	colors, names := make([]string, len(l.Series)), make([]string, len(l.Series))
@@ -89,6 +92,11 @@ func (l *Lines) frame(top float64) *frame {
 	}
 	for _, t := range l.Ticks {
 		f.minX, f.maxX = min(f.minX, t.At), max(f.maxX, t.At)
+	}
+	// A logarithmic axis has no place for 0 and what is below, such as the delay of an event that arrives before its COMMIT
+	// returns: that stands at the lower edge.
+	if f.maxY = max(f.maxY, lowest); l.LogY {
+		f.minY = min(max(f.minY, f.maxY*lowest), f.maxY)
 	}
 	if room := 0.06 * (f.maxX - f.minX); len(l.Ticks) > 0 && !l.bare() {
 		f.minX, f.maxX = f.minX-room, f.maxX+room

@@ -83,7 +83,7 @@ func textWidth(text string) float64 { return charWidth * float64(utf8.RuneCountI
 
 // ticks are round numbers from 0 to beyond top, about n of them.
 func ticks(top float64, n int) []float64 {
-	if top <= 0 {
+	if !(top > 0) || math.IsInf(top, 0) { // nothing was measured
 		return []float64{0, 1}
 	}
 	raw := top / float64(n)
@@ -96,23 +96,19 @@ func ticks(top float64, n int) []float64 {
 		}
 	}
 	all := []float64{0}
-	for v := step; ; v += step {
-		all = append(all, v)
-		if v >= top {
-			return all
-		}
+	for i := 1; all[len(all)-1] < top; i++ {
+		all = append(all, float64(i)*step)
 	}
+	return all
 }
 
-// decades are powers of ten around low and high.
+// decades are powers of ten around low and high, which must be positive.
 func decades(low, high float64) []float64 {
 	var all []float64
-	for e := math.Floor(math.Log10(low)); ; e++ {
-		all = append(all, math.Pow(10, e))
-		if all[len(all)-1] >= high {
-			return all
-		}
+	for e := int(math.Floor(math.Log10(low))); len(all) < 2 || all[len(all)-1] < high; e++ {
+		all = append(all, math.Pow10(e))
 	}
+	return all
 }
 
 // Number prints three digits or so: 12,345, 123, 12.3, 1.23 and 0.012.

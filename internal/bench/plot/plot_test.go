@@ -60,6 +60,17 @@ func TestLines(t *testing.T) {
 	require.NotContains(t, svg, "NaN")
 }
 
+// What can't be on an axis must not keep anybody waiting for the chart.
+func TestLogarithmicLinesWithoutPositiveValues(t *testing.T) {
+	for _, points := range [][]plot.Point{{{X: 0, Y: -1}, {X: 1, Y: 10}}, {{X: 0, Y: 0}}, {{X: 0, Y: 5}}, nil} {
+		c := plot.Chart{Lines: &plot.Lines{LogY: true, Series: []plot.Series{{Name: "a", Points: points}}}}
+		svg := c.SVG()
+		wellFormed(t, svg)
+		require.NotContains(t, svg, "Inf")
+		require.NotContains(t, svg, "NaN")
+	}
+}
+
 func TestNumber(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 0.0123: "0.012", 0.5: "0.50", 1: "1", 12.34: "12.3", 99.6: "100", 123.4: "123", 999.7: "1,000", 12345.6: "12,346"} {
 		require.Equal(t, want, plot.Number(v))

@@ -2,11 +2,15 @@ package rig
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/outboxrelay/relay/internal/bench/rounds"
 )
@@ -35,18 +39,86 @@ func (r *Rig) DrainPeer(ctx context.Context, db *Database, peer Peer, url string
 	if err := r.buildPeers(ctx); err != nil {
 		return rounds.Sample{}, err
 	}
-	setUp := exec.CommandContext(ctx, r.peers, "setup", "-kind", peer.Kind, "-database", db.URL,
-		"-events", fmt.Sprint(events), "-payload", Payload)
-	if out, err := setUp.CombinedOutput(); err != nil {
-		return rounds.Sample{}, fmt.Errorf("set up %s: %w\n%s", peer.Kind, err, out)
+	if err := r.setUpPeer(ctx, db, peer, events); err != nil {
+		return rounds.Sample{}, err
 	}
 	return r.deliver(ctx, db, events, func() (Programs, error) {
-		args := append([]string{"run", "-kind", peer.Kind, "-database", db.URL, "-to", url}, strings.Fields(peer.Settings)...)
-		cmd := exec.Command(r.peers, args...)
-		cmd.Env = append(os.Environ(), "GOGC=400") // what `relay run` sets
-		program, err := r.launch(cmd)
+		program, err := r.startPeer(db, peer, url)
 		return Programs{program}, err
 	}, func(ctx context.Context) error { return db.waitFor(ctx, idle[peer.Kind], "all is recorded") })
+}
+
+// ObservePeer commits events at a steady rate as the peer's users do, and returns how long each took to arrive.
+func (r *Rig) ObservePeer(ctx context.Context, db *Database, peer Peer, url string, work Stream) (d Delays, err error) {
+	if err := r.buildPeers(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.setUpPeer(ctx, db, peer, 0); err != nil {
+		return nil, err
+	}
+	program, err := r.startPeer(db, peer, url)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, program.Stop()) }()
+	warm, count := work.counts()
+	if err := r.Receiver.Reset(ctx, count); err != nil {
+		return nil, err
+	}
+	commits, err := r.commitForPeer(ctx, db, peer, count, work.Rate)
+	if err != nil {
+		return nil, program.Failure(err)
+	}
+	if err := r.waitDelivered(ctx, Programs{program}, count); err != nil {
+		return nil, err
+	}
+	got, err := r.Receiver.Arrived(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return match(commits[warm:], got)
+}
+
+// commitForPeer has the peers' program commit events.
+func (r *Rig) commitForPeer(ctx context.Context, db *Database, peer Peer, count, rate int) ([]commit, error) {
+	args := append([]string{"commit", "-kind", peer.Kind, "-database", db.URL, "-events", fmt.Sprint(count), "-rate", fmt.Sprint(rate),
+		"-payload", Payload}, strings.Fields(peer.Settings)...)
+	cmd := exec.CommandContext(ctx, r.peers, args...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("commit for %s: %w", peer.Kind, err)
+	}
+	var all []commit
+	for line := range strings.Lines(string(out)) {
+		var id string
+		var at int64
+		if _, err := fmt.Sscan(line, &id, &at); err != nil {
+			return nil, fmt.Errorf("commit for %s: %q: %w", peer.Kind, line, err)
+		}
+		parsed, err := uuid.Parse(id)
+		if err != nil {
+			return nil, fmt.Errorf("commit for %s: %w", peer.Kind, err)
+		}
+		all = append(all, commit{parsed, time.Unix(0, at)})
+	}
+	return all, nil
+}
+
+func (r *Rig) setUpPeer(ctx context.Context, db *Database, peer Peer, events int) error {
+	cmd := exec.CommandContext(ctx, r.peers, "setup", "-kind", peer.Kind, "-database", db.URL,
+		"-events", fmt.Sprint(events), "-payload", Payload)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("set up %s: %w\n%s", peer.Kind, err, out)
+	}
+	return nil
+}
+
+func (r *Rig) startPeer(db *Database, peer Peer, url string) (*Program, error) {
+	args := append([]string{"run", "-kind", peer.Kind, "-database", db.URL, "-to", url}, strings.Fields(peer.Settings)...)
+	cmd := exec.Command(r.peers, args...)
+	cmd.Env = append(os.Environ(), "GOGC=400") // what `relay run` sets
+	return r.launch(cmd)
 }
 
 func (r *Rig) buildPeers(ctx context.Context) error {

@@ -111,3 +111,19 @@ func freeAddress() (string, error) {
 	defer listener.Close()
 	return listener.Addr().String(), nil
 }
+
+// ObserveRelay starts a relay on a database with subscriptions, and observes it.
+func (r *Rig) ObserveRelay(ctx context.Context, db *Database, work Stream) (d Delays, err error) {
+	relay, err := r.StartRelay(db)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, relay.Stop(), db.DropSlot(ctx)) }()
+	if err := relay.WaitReady(ctx); err != nil {
+		return nil, err
+	}
+	if d, err = r.Observe(ctx, db, work); err != nil {
+		return nil, relay.Failure(err)
+	}
+	return d, nil
+}

@@ -53,6 +53,10 @@ func TestPeersSendEachEventOnce(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 450, got.Distinct())
 			}
+			delays, err := r.ObservePeer(t.Context(), db, p, r.Receiver.URL("/ok"), Stream{Rate: 100, Lasting: time.Second / 2})
+			require.NoError(t, err)
+			require.Len(t, delays, 50, "those of the warm-up don't count")
+			require.Positive(t, delays.Percentile(50))
 			require.NoError(t, r.Drop(t.Context(), db))
 		})
 	}

@@ -25,14 +25,19 @@ type Stream struct {
 	Lasting time.Duration
 }
 
+// counts is how many events come before those that count, and how many there are in all.
+func (s Stream) counts() (warm, count int) {
+	warm = int(warmUp.Seconds() * float64(s.Rate))
+	return warm, warm + int(s.Lasting.Seconds()*float64(s.Rate))
+}
+
 // Delays are how long events took from the return of their COMMIT to their arrival, sorted.
 type Delays []time.Duration
 
 // Observe commits events at a steady rate and returns how long each took to arrive. It waits for the last.
 func (r *Rig) Observe(ctx context.Context, db *Database, work Stream) (Delays, error) {
 	Say("  %d events/s for %s", work.Rate, work.Lasting)
-	warm := int(warmUp.Seconds() * float64(work.Rate))
-	count := warm + int(work.Lasting.Seconds()*float64(work.Rate))
+	warm, count := work.counts()
 	if err := r.Receiver.Reset(ctx, count); err != nil {
 		return nil, err
 	}
