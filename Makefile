@@ -1,6 +1,7 @@
 # make demo   watch real events go out, on a private throw-away Postgres
 # make test   every test; those that need a Postgres start one
-# make bench  the figures of docs/performance.md, measured here
+# make bench  the core of docs/performance.md, measured here: a few minutes, prints a table
+# make bench-all  all of docs/performance.md, tables and charts: a quarter of an hour; ARGS=-huge adds tables of 10 million events
 # make bench-retention  the figures of docs/retention.md: 10 million events, a quarter of an hour, 15 GB of disk
 # make test-matrix  the tests on PostgreSQL 14, 16, 17 and 18 (Linux; fetches the servers with npm)
 # make lint   what CI checks besides
@@ -17,7 +18,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 
 FUZZTIME ?= 30s
 
-.PHONY: demo build test test-model fuzz test-pgbouncer test-matrix test-rules race lint bench bench-retention screenshots
+.PHONY: demo build test test-model fuzz test-pgbouncer test-matrix test-rules race lint bench bench-all bench-retention screenshots
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -54,10 +55,14 @@ lint:
 	$(GO) vet -tags pgbouncer ./...
 	$(GO) vet -tags failpoints ./...
 	$(GO) test -tags failpoints ./internal/failpoint
+	cd internal/bench/peers && $(GO) vet ./...
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
 
 bench:
 	$(GO) run ./internal/bench $(ARGS)
+
+bench-all:
+	$(GO) run ./internal/bench -all -docs docs/performance.md $(ARGS)
 
 bench-retention:
 	$(GO) run ./internal/bench/retention $(ARGS)

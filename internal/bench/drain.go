@@ -2,58 +2,62 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"strings"
+
+	"github.com/outboxrelay/relay/internal/bench/report"
+	"github.com/outboxrelay/relay/internal/bench/rig"
 )
 
-// drain measures how fast a backlog is delivered, beside what net/http could do at best and what a polling outbox does,
-// and what CPU time it takes.
-func drain(ctx context.Context, b *bench) ([]figure, error) {
-	before, err := ceiling(ctx, b.receiver, b.size.drain)
-	if err != nil {
-		return nil, err
+// drain measures how fast a backlog is delivered, beside what net/http could do at best and what its peers do.
+func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err error) {
+	c := &comparison{rig: r, section: s}
+	defer c.close(ctx, &err)
+	url := r.Receiver.URL("/ok")
+	c.ceiling("raw net/http POSTs, 64 in flight", rig.Raw{URL: url, Count: size.drain})
+	if err := c.relay(ctx, "relay", url, rig.Backlog{Events: size.drain}); err != nil {
+		return err
 	}
-	relay, err := drainBacklog(ctx, b, backlog{name: "drain", path: "/ok", count: b.size.drain, batch: 1})
-	if err != nil {
-		return nil, err
+	for _, one := range []struct {
+		name  string
+		tried []rig.Peer
+	}{
+		{"polling outbox, one worker", []rig.Peer{{Kind: "naive", Settings: "-workers 1"}}},
+		{"polling outbox, four workers", []rig.Peer{{Kind: "naive", Settings: "-workers 4"}}},
+		{"best-tuned poller", []rig.Peer{
+			{Kind: "tuned", Settings: "-workers 4 -batch 500 -in-flight 16"},
+			{Kind: "tuned", Settings: "-workers 2 -batch 500 -in-flight 32"},
+			{Kind: "tuned", Settings: "-workers 4 -batch 100 -in-flight 16"},
+			{Kind: "tuned", Settings: "-workers 8 -batch 1000 -in-flight 16"},
+		}},
+		{"river jobs", []rig.Peer{
+			{Kind: "river", Settings: "-workers 500 -cooldown 10ms"},
+			{Kind: "river", Settings: "-workers 100 -cooldown 100ms"},
+			{Kind: "river", Settings: "-workers 200 -cooldown 10ms"},
+			{Kind: "river", Settings: "-workers 2000 -cooldown 2ms"},
+		}},
+	} {
+		if err := c.peer(ctx, one.name, one.tried, url, size.drain*2/3, size.sweep); err != nil {
+			return err
+		}
 	}
-	after, err := ceiling(ctx, b.receiver, b.size.drain)
+	got, err := c.run(ctx, size.rounds)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	one, err := poll(ctx, b, 1, b.size.poll)
-	if err != nil {
-		return nil, err
-	}
-	four, err := poll(ctx, b, 4, b.size.poll)
-	if err != nil {
-		return nil, err
-	}
-	top := (before.rate + after.rate) / 2
 
-	return []figure{
-		{Name: "relay", Value: relay.rate, Unit: "deliveries/s", Note: relay.note()},
-		{Name: "raw net/http POSTs, concurrency 64: the ceiling", Value: top, Unit: "deliveries/s",
-			Note: fmt.Sprintf("%s before, %s after", number(before.rate), number(after.rate))},
-		{Name: "relay ÷ ceiling", Value: relay.rate / top, Target: atLeast(0.45)},
-		{Name: "polling outbox, one worker", Value: one, Unit: "deliveries/s", Note: "unsigned, one POST after the other"},
-		{Name: "relay ÷ one worker", Value: relay.rate / one, Target: atLeast(1.3)},
-		{Name: "polling outbox, four workers", Value: four, Unit: "deliveries/s"},
-		{Name: "relay ÷ four workers", Value: relay.rate / four},
-		{Name: "CPU of relay for 1,000 deliveries", Value: perThousand(relay.relayCPU, relay.count), Unit: "s",
-			Note: "from its start to the last outcome recorded"},
-		{Name: "CPU of Postgres for 1,000 deliveries", Value: perThousand(relay.postgresCPU, relay.count), Unit: "s"},
-		{Name: "CPU of the sender for 1,000 raw POSTs", Value: (before.cpu + after.cpu) / 2, Unit: "s"},
-	}, nil
+	const ceiling, relay, one, four, tuned, river = 0, 1, 2, 3, 4, 5
+	s.Grid = c.grid(got, ceiling, "raw", "deliveries/s")
+	s.Figures = []report.Figure{
+		report.Median("relay ÷ raw POSTs", got.Ratio(relay, ceiling), "").Against(report.AtLeast(0.45)),
+		report.Median("relay ÷ polling outbox, one worker", got.Ratio(relay, one), "").Against(report.AtLeast(1.3)),
+		report.Median("relay ÷ polling outbox, four workers", got.Ratio(relay, four), ""),
+		report.Median("relay ÷ best-tuned poller", got.Ratio(relay, tuned), ""),
+		report.Median("relay ÷ river jobs", got.Ratio(relay, river), ""),
+	}
+	s.Charts = append(s.Charts,
+		rateBars(got, "drain.svg", "Draining a backlog: deliveries a second", "deliveries/s", isRelay),
+		cpuBars(got, "drain-cpu.svg", "Draining a backlog: CPU time for 1,000 deliveries"))
+	return nil
 }
 
-// drainSlow measures how well slowness is hidden by concurrency.
-func drainSlow(ctx context.Context, b *bench) ([]figure, error) {
-	relay, err := drainBacklog(ctx, b, backlog{name: "slow", path: "/slow", count: b.size.drain, batch: 1,
-		env: []string{"RELAY_DELIVERY_CONCURRENCY_PER_SUBSCRIPTION=512"}})
-	if err != nil {
-		return nil, err
-	}
-	return []figure{
-		{Name: "relay", Value: relay.rate, Unit: "deliveries/s", Target: atLeast(6000), Note: relay.note()},
-	}, nil
-}
+func isRelay(name string) bool { return strings.HasPrefix(name, "relay") }

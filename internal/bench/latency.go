@@ -4,95 +4,62 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+
+	"github.com/outboxrelay/relay/internal/bench/plot"
+	"github.com/outboxrelay/relay/internal/bench/report"
+	"github.com/outboxrelay/relay/internal/bench/rig"
 )
 
 // latency measures how long after its commit an event arrives, at two rates.
-func latency(ctx context.Context, b *bench) (figures []figure, err error) {
-	db, relay, err := b.liveRelay(ctx, "latency")
+func latency(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err error) {
+	db, relay, err := r.LiveRelay(ctx, "latency", "/ok")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer db.close()
-	defer func() { err = errors.Join(err, b.endRelay(ctx, relay, db)) }()
+	defer func() { err = errors.Join(err, relay.Stop(), r.Drop(context.WithoutCancel(ctx), db)) }()
 
+	lines := &plot.Lines{X: "of all events", Y: "from commit to arrival, ms", LogY: true, Ticks: percentileTicks()}
 	for _, rate := range []int{100, 1000} {
-		got, err := b.observe(ctx, db, stream{rate: rate, lasting: b.size.latency})
+		got, err := r.Observe(ctx, db, rig.Stream{Rate: rate, Lasting: size.latency})
 		if err != nil {
-			return figures, relay.failure(err)
+			return relay.Failure(err)
 		}
-		p50 := figure{Name: fmt.Sprintf("p50 at %s events/s", thousands(int64(rate))), Value: got.percentile(50), Unit: "ms",
-			Note: got.note()}
-		p99 := figure{Name: fmt.Sprintf("p99 at %s events/s", thousands(int64(rate))), Value: got.percentile(99), Unit: "ms"}
+		at := fmt.Sprintf("%s events/s", plot.Thousands(int64(rate)))
+		p50, p99 := delay("p50 at "+at, got, 50), delay("p99 at "+at, got, 99)
+		p50.Note = slowest(got)
 		if rate == 1000 {
-			p50.Target, p99.Target = below(1.5), below(10)
+			p50, p99 = p50.Against(report.Below(1.5)), p99.Against(report.Below(10))
 		}
-		figures = append(figures, p50, p99)
+		s.Figures = append(s.Figures, p50, p99)
+		lines.Series = append(lines.Series, plot.Series{Name: at, Points: curve(got)})
 	}
-	return figures, nil
+	s.Charts = append(s.Charts, plot.Chart{File: "latency.svg", Title: "From commit to arrival, by the share of events that took no longer", Lines: lines})
+	return nil
 }
 
-// isolation measures what a healthy URL notices of two others that hang, on the same events.
-func isolation(ctx context.Context, b *bench) (figures []figure, err error) {
-	db, relay, err := b.liveRelay(ctx, "isolation")
-	if err != nil {
-		return nil, err
-	}
-	defer db.close()
-	defer func() { err = errors.Join(err, b.endRelay(ctx, relay, db)) }()
+// percentiles are those of the curves.
+var percentiles = []float64{1, 10, 25, 50, 75, 90, 95, 99, 99.9}
 
-	work := stream{rate: 500, lasting: b.size.isolation}
-	alone, err := b.observe(ctx, db, work)
-	if err != nil {
-		return nil, relay.failure(err)
+func percentileTicks() []plot.Tick {
+	var all []plot.Tick
+	for i, p := range percentiles {
+		all = append(all, plot.Tick{At: float64(i), Label: fmt.Sprintf("%v %%", p)})
 	}
-	hanging := []string{"hanging-1", "hanging-2"}
-	for _, name := range hanging {
-		if err := db.subscribe(ctx, name, b.receiver.url("/hang")); err != nil {
-			return nil, err
-		}
-	}
-	beside, err := b.observe(ctx, db, work)
-	if err != nil {
-		return nil, relay.failure(err)
-	}
-	for _, name := range hanging { // so that the relay can stop before they time out
-		if err := db.unsubscribe(ctx, name); err != nil {
-			return nil, err
-		}
-	}
-	if err := b.receiver.release(ctx); err != nil {
-		return nil, err
-	}
-
-	a, p := alone.percentile(99), beside.percentile(99)
-	return []figure{
-		{Name: "p99 alone", Value: a, Unit: "ms", Note: alone.note()},
-		{Name: "p99 beside two that hang", Value: p, Unit: "ms", Note: beside.note()},
-		{Name: "beside ÷ alone", Value: p / a, Target: below(1.5)},
-	}, nil
+	return all
 }
 
-// liveRelay starts a relay on a database of its own, with the receiver subscribed, and waits until it relays.
-func (b *bench) liveRelay(ctx context.Context, name string) (*database, *relayProcess, error) {
-	db, err := b.newDatabase(ctx, name)
-	if err != nil {
-		return nil, nil, err
+func curve(got rig.Delays) []plot.Point {
+	var all []plot.Point
+	for i, p := range percentiles {
+		all = append(all, plot.Point{X: float64(i), Y: got.Percentile(p)})
 	}
-	relay, err := b.startRelay(db)
-	if err != nil {
-		db.close()
-		return nil, nil, err
-	}
-	readyCtx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	if err = relay.waitReady(readyCtx); err == nil {
-		err = db.subscribe(ctx, "receiver", b.receiver.url("/ok"))
-	}
-	if err != nil {
-		err = errors.Join(err, relay.stop())
-		db.close()
-		return nil, nil, err
-	}
-	return db, relay, nil
+	return all
+}
+
+func delay(name string, got rig.Delays, p float64) report.Figure {
+	return report.Figure{Name: name, Value: got.Percentile(p), Unit: "ms"}
+}
+
+func slowest(got rig.Delays) string {
+	return fmt.Sprintf("%s events; the slowest %s ms", plot.Thousands(int64(len(got))), plot.Number(got.Percentile(100)))
 }

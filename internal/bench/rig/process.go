@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"fmt"
@@ -62,7 +62,7 @@ func ownCPUTime() (time.Duration, error) {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()), nil
 }
 
-// perThousand is CPU seconds for each 1,000 of count.
-func perThousand(cpu time.Duration, count int) float64 {
+// PerThousand is CPU seconds for each 1,000 of count.
+func PerThousand(cpu time.Duration, count int) float64 {
 	return cpu.Seconds() / float64(count) * 1000
 }

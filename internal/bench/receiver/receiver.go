@@ -1,22 +1,23 @@
-package main
+// Package receiver is what benchmarks deliver to: an HTTP server in a process of its own, so that its CPU time can be
+// told from the relay's.
+package receiver
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
 	"net/rpc"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// receiverCommand is the hidden argument that makes this program the receiver.
-const receiverCommand = "receiver"
-
-// slowAnswer is how long the slow path takes to answer.
-const slowAnswer = 50 * time.Millisecond
+// Command is the hidden argument that makes a program the receiver: its main calls Serve then.
+const Command = "receiver"
 
 // Arrival is one request that came in.
 type Arrival struct {
@@ -27,9 +28,9 @@ type Arrival struct {
 // Receiver answers POSTs and is asked about them over its standard input and output (net/rpc). It ends with the process
 // that started it, since its standard input does.
 //
-// Paths: /ok answers 200 at once, /slow after slowAnswer, /hang not before Release. The first two are recorded.
+// Paths: /ok answers 200 at once, /after/N after N milliseconds, /hang not before Release. The first two are recorded.
 type Receiver struct {
-	address string
+	where Addresses
 
 	mu       sync.Mutex
 	arrivals []Arrival
@@ -38,20 +39,43 @@ type Receiver struct {
 	release  chan struct{} // closed by Release, then made anew
 }
 
-func serveReceiver() error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+// Addresses is where a receiver listens, host:port, and whom to trust there.
+type Addresses struct {
+	HTTP, HTTPS string
+	Authority   []byte // The certificate that HTTPS shows, in PEM.
+}
+
+// Serve is the receiver's program. It returns when its standard input ends.
+func Serve() error {
+	plain, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
-	r := &Receiver{address: listener.Addr().String(), release: make(chan struct{})}
+	secure, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	certificate, authority, err := newCertificate()
+	if err != nil {
+		return err
+	}
+	r := &Receiver{
+		where:   Addresses{HTTP: plain.Addr().String(), HTTPS: secure.Addr().String(), Authority: authority},
+		release: make(chan struct{}),
+	}
 	r.reached = sync.NewCond(&r.mu)
 
 	commands := rpc.NewServer()
 	if err := commands.Register(r); err != nil {
 		return err
 	}
-	server := &http.Server{Handler: r.handler()}
-	go func() { _ = server.Serve(listener) }()
+	server := &http.Server{
+		Handler:      r.handler(),
+		TLSConfig:    &tls.Config{Certificates: []tls.Certificate{certificate}},
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/1.1, as the relay speaks it
+	}
+	go func() { _ = server.Serve(plain) }()
+	go func() { _ = server.ServeTLS(secure, "", "") }()
 
 	commands.ServeConn(stdio{os.Stdin, os.Stdout})
 	return server.Close()
@@ -60,9 +84,14 @@ func serveReceiver() error {
 func (r *Receiver) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/ok", func(_ http.ResponseWriter, req *http.Request) { r.record(req) })
-	mux.HandleFunc("/slow", func(_ http.ResponseWriter, req *http.Request) {
+	mux.HandleFunc("/after/{milliseconds}", func(w http.ResponseWriter, req *http.Request) {
+		ms, err := strconv.Atoi(req.PathValue("milliseconds"))
+		if err != nil {
+			http.NotFound(w, req)
+			return
+		}
 		r.record(req)
-		time.Sleep(slowAnswer)
+		time.Sleep(time.Duration(ms) * time.Millisecond)
 	})
 	mux.HandleFunc("/hang", func(_ http.ResponseWriter, req *http.Request) {
 		select {
@@ -82,11 +111,12 @@ func (r *Receiver) record(req *http.Request) {
 		r.reached.Broadcast()
 	}
 	r.mu.Unlock()
+	_, _ = io.Copy(io.Discard, req.Body) // a sender may write all of it before it reads the answer
 }
 
-// Address is where the receiver listens, host:port.
-func (r *Receiver) Address(_ struct{}, reply *string) error {
-	*reply = r.address
+// Addresses is where the receiver listens.
+func (r *Receiver) Addresses(_ struct{}, reply *Addresses) error {
+	*reply = r.where
 	return nil
 }
 

@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/outboxrelay/relay/internal/bench/receiver"
 )
 
 // writers is how many connections commit events: enough for 1,000 commits a second on a disk that takes 5 ms for each.
@@ -17,31 +19,36 @@ const writers = 8
 // warmUp comes before what counts: connections are made, statements prepared, caches filled.
 const warmUp = 2 * time.Second
 
-// stream is events committed at a steady rate.
-type stream struct {
-	rate    int // Events a second.
-	lasting time.Duration
+// Stream is events committed at a steady rate.
+type Stream struct {
+	Rate    int // Events a second.
+	Lasting time.Duration
 }
 
-// delays are how long events took from the return of their COMMIT to their arrival, sorted.
-type delays []time.Duration
+// counts is how many events come before those that count, and how many there are in all.
+func (s Stream) counts() (warm, count int) {
+	warm = int(warmUp.Seconds() * float64(s.Rate))
+	return warm, warm + int(s.Lasting.Seconds()*float64(s.Rate))
+}
 
-// observe commits events at a steady rate and returns how long each took to arrive. It waits for the last.
-func (b *bench) observe(ctx context.Context, db *database, work stream) (delays, error) {
-	say("streaming: %s events/s for %s", thousands(int64(work.rate)), work.lasting)
-	warm := int(warmUp.Seconds() * float64(work.rate))
-	count := warm + int(work.lasting.Seconds()*float64(work.rate))
-	if err := b.receiver.reset(ctx, count); err != nil {
+// Delays are how long events took from the return of their COMMIT to their arrival, sorted.
+type Delays []time.Duration
+
+// Observe commits events at a steady rate and returns how long each took to arrive. It waits for the last.
+func (r *Rig) Observe(ctx context.Context, db *Database, work Stream) (Delays, error) {
+	Say("  %d events/s for %s", work.Rate, work.Lasting)
+	warm, count := work.counts()
+	if err := r.Receiver.Reset(ctx, count); err != nil {
 		return nil, err
 	}
-	committed, err := db.commitSteadily(ctx, count, work.rate)
+	committed, err := db.commitSteadily(ctx, count, work.Rate)
 	if err != nil {
 		return nil, err
 	}
 
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not all %d events arrived", count))
 	defer cancel()
-	got, err := b.receiver.wait(ctx, count)
+	got, err := r.Receiver.Wait(ctx, count)
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +63,7 @@ type commit struct {
 
 // commitSteadily commits count events, each in a transaction of its own, on the beat of a clock: a slow commit delays no
 // other as long as a writer is free.
-func (db *database) commitSteadily(ctx context.Context, count, rate int) ([]commit, error) {
+func (db *Database) commitSteadily(ctx context.Context, count, rate int) ([]commit, error) {
 	commits := make([]commit, count)
 	turns := make(chan int)
 	group, ctx := errgroup.WithContext(ctx)
@@ -85,8 +92,8 @@ func (db *database) commitSteadily(ctx context.Context, count, rate int) ([]comm
 	return commits, nil
 }
 
-func (db *database) write(ctx context.Context, commits []commit, turns <-chan int, ready *sync.WaitGroup) error {
-	conn, err := db.pool.Acquire(ctx)
+func (db *Database) write(ctx context.Context, commits []commit, turns <-chan int, ready *sync.WaitGroup) error {
+	conn, err := db.Pool.Acquire(ctx)
 	ready.Done()
 	if err != nil {
 		return err
@@ -95,7 +102,7 @@ func (db *database) write(ctx context.Context, commits []commit, turns <-chan in
 	for i := range turns {
 		id := uuid.Must(uuid.NewV7())
 		if _, err := conn.Exec(ctx, `INSERT INTO outbox.events (id, type, user_id, payload) VALUES ($1, $2, $3, $4)`,
-			id, eventType, "42", payload); err != nil {
+			id, EventType, "42", Payload); err != nil {
 			return err
 		}
 		commits[i] = commit{id: id, at: time.Now()}
@@ -104,14 +111,14 @@ func (db *database) write(ctx context.Context, commits []commit, turns <-chan in
 }
 
 // match pairs commits with arrivals; of an event that came twice, the first counts.
-func match(commits []commit, got arrivals) (delays, error) {
+func match(commits []commit, got receiver.Arrivals) (Delays, error) {
 	first := make(map[uuid.UUID]int64, len(got))
 	for _, a := range got {
 		if _, again := first[a.ID]; !again {
 			first[a.ID] = a.At
 		}
 	}
-	all := make(delays, len(commits))
+	all := make(Delays, len(commits))
 	for i, c := range commits {
 		at, ok := first[c.id]
 		if !ok {
@@ -123,11 +130,7 @@ func match(commits []commit, got arrivals) (delays, error) {
 	return all, nil
 }
 
-// percentile is in milliseconds.
-func (d delays) percentile(p int) float64 {
-	return float64(d[(len(d)-1)*p/100]) / float64(time.Millisecond)
-}
-
-func (d delays) note() string {
-	return fmt.Sprintf("%s events; the slowest %s ms", thousands(int64(len(d))), number(d.percentile(100)))
+// Percentile is in milliseconds.
+func (d Delays) Percentile(p float64) float64 {
+	return float64(d[int(float64(len(d)-1)*p/100)]) / float64(time.Millisecond)
 }
