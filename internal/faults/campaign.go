@@ -18,7 +18,7 @@ type campaign struct {
 // campaigns are all, in the order in which they run.
 var campaigns = []*campaign{
 	killRelay, killAtPoints, stopRelay,
-	stopPostgres,
+	stopPostgres, cutPostgres, cutReceivers, loseSlot,
 }
 
 // mostTime bounds a campaign of the short profile, so that one that hangs does not keep the others from running. Those of

@@ -45,6 +45,7 @@ type rig struct {
 	writer    *writer
 	settings  []string // Of this campaign's relays, over relaySettings.
 	processes []*relayProcess
+	running   *relayProcess // For faults that differ with a relay that runs.
 	closers   []func() error
 
 	mu   sync.Mutex
