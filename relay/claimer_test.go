@@ -200,6 +200,14 @@ func TestClaimerWaitsForOutcomesThatAreNotWritten(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newClaimerBench(100, 64)
 		var away atomic.Bool
+		setAway := func(now bool) {
+			away.Store(now)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if delete(b.failing, "due"); now {
+				b.failing["due"] = errors.New("away")
+			}
+		}
 		b.claimer.record.spilled, b.claimer.record.failing = func(uuid.UUID, bool) {}, func(error) {}
 		b.db.exec["record"] = func(args []any) (int64, error) {
 			if away.Load() {
@@ -222,14 +230,14 @@ func TestClaimerWaitsForOutcomesThatAreNotWritten(t *testing.T) {
 			return d
 		}
 		b.pass(time.Minute)
-		away.Store(true)
+		setAway(true)
 		for range 10 { // Outcomes come while the database is away, and their leases run out before it is back.
 			b.claimer.record.put(entry{kind: entryOutcome, d: sent(b.owe(s, 1, 2*recordSlack)[0])})
 			b.pass(recordSlack)
 		}
 		require.NotZero(t, b.left())
 		before := b.db.ran("claim")
-		away.Store(false)
+		setAway(false)
 		b.pass(time.Minute)
 		require.Zero(t, b.left(), "all recorded")
 		require.Equal(t, before, b.db.ran("claim"))
