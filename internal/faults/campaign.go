@@ -17,8 +17,9 @@ type campaign struct {
 
 // campaigns are all, in the order in which they run.
 var campaigns = []*campaign{
-	killRelay, killAtPoints, stopRelay,
-	stopPostgres, cutPostgres, cutReceivers, loseSlot,
+	killRelay, killAtPoints, stopRelay, stopPostgres,
+	cutPostgres, cutReceivers, loseSlot, promote, fullDisk,
+	pauseLeader, bigTransaction, clone, fewFiles, idleOutbox, allHang, hostile,
 }
 
 // mostTime bounds a campaign of the short profile, so that one that hangs does not keep the others from running. Those of
@@ -69,6 +70,9 @@ func (c *campaign) execute(ctx context.Context, o *options, b binaries) *result 
 // did says in words what was done; where it was less than planned, that too.
 func (r *rig) did(n, planned int, format string, args ...any) {
 	r.result.Did = fmt.Sprintf(format, args...)
+	if n == 0 {
+		r.problem("no fault was made")
+	}
 	if n < planned {
 		r.result.Did += fmt.Sprintf(" (of %d planned: the time was up)", planned)
 	}

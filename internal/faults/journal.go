@@ -39,6 +39,9 @@ func newJournal(path string) (*journal, error) {
 
 // write adds lines.
 func (j *journal) write(lines ...string) {
+	if len(lines) == 0 {
+		return
+	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	_, err := j.file.WriteString(strings.Join(lines, "\n") + "\n")

@@ -14,6 +14,8 @@ type written struct {
 	typ       string
 	hash      string
 	committed bool
+	orphaned  bool // It may have been committed on a primary whose place another has taken, which does not have it.
+	unknown   bool // COMMIT's answer was lost.
 }
 
 // arrivals are the requests that one receiver got for one event.
@@ -65,6 +67,7 @@ type verdict struct {
 	Phantom int `json:"phantom"` // Received, or in the log, and not committed.
 	Corrupt int `json:"corrupt"` // Requests with another payload than was written, or a wrong signature.
 	Twice   int `json:"twice"`   // Requests of which no attempt in the log tells.
+	Orphans int `json:"orphans"` // After a fail-over: received, and committed by the old primary alone.
 
 	Faults []string `json:"faults,omitempty"` // Where the database's log contradicts itself or the journals; examples of the above.
 }
@@ -86,6 +89,7 @@ func judge(e *evidence) *verdict {
 	v := &verdict{}
 	for id, w := range e.events {
 		if _, there := e.inTable[id]; e.replaced {
+			w.orphaned = !there && (w.committed || w.unknown)
 			w.committed = there
 		} else if w.committed && !there && !expiring(w.typ) {
 			v.fault("event %s was committed and is not in the table", id)
@@ -124,6 +128,10 @@ func (v *verdict) judgeArrivals(e *evidence, r *watched) {
 	}
 	for id, got := range r.arrived {
 		w := e.events[id]
+		if w != nil && w.orphaned && matches(r.patterns, w.typ) {
+			v.Orphans++
+			continue
+		}
 		if w == nil || !w.committed || !matches(r.patterns, w.typ) {
 			v.Phantom++
 			v.fault("phantom: %s came to %s and was not committed for it", id, r.name)
@@ -220,6 +228,7 @@ func readWritten(path string) (map[uuid.UUID]*written, error) {
 			return errors.New("of an event that was not meant to be written")
 		default:
 			w.committed = fields[0] == wordCommitted || fields[0] == wordFound
+			w.unknown = w.unknown || fields[0] == wordUnknown
 		}
 		return nil
 	})

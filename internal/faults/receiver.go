@@ -24,7 +24,11 @@ const (
 	steady  behaviour = iota // Answers 200.
 	flaky                    // Cuts one connection in five, once it has read the request.
 	hanging                  // Reads and never answers.
+	slow                     // Answers 200 after slowFor.
 )
+
+// slowFor is how long a slow receiver takes.
+const slowFor = 200 * time.Millisecond
 
 // cutPercent is how many requests in a hundred a flaky receiver fails. It reads them first, so that it knows of each attempt
 // that the log tells of, and the two can be held against each other.
@@ -114,7 +118,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 		r.total++
 	}
 	r.journal.write(fmt.Sprintf("%d %s %s %s %s", time.Now().UnixNano(), id, hash, signed, did))
+	late := r.now == slow
 	r.mu.Unlock()
+	if late {
+		pause(request.Context(), slowFor)
+	}
 	switch did {
 	case didHang:
 		<-request.Context().Done()

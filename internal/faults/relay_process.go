@@ -46,6 +46,15 @@ type relayProcess struct {
 
 // launch starts a relay and does not wait for it. Settings are environment variables.
 func (r *rig) launch(binary string, settings ...string) (*relayProcess, error) {
+	return r.spawn([]string{binary, "run"}, settings...)
+}
+
+// launchUnder is launch with a limit on open files.
+func (r *rig) launchUnder(files int) (*relayProcess, error) {
+	return r.spawn([]string{"/bin/sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" run`, files), r.binaries.relay})
+}
+
+func (r *rig) spawn(command []string, settings ...string) (*relayProcess, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("find a free port: %w", err)
@@ -57,7 +66,7 @@ func (r *rig) launch(binary string, settings ...string) (*relayProcess, error) {
 		return nil, fmt.Errorf("start relay: %w", err)
 	}
 	defer log.Close()
-	p := &relayProcess{cmd: exec.Command(binary, "run"), listen: listen, began: time.Now(), exited: make(chan struct{})}
+	p := &relayProcess{cmd: exec.Command(command[0], command[1:]...), listen: listen, began: time.Now(), exited: make(chan struct{})}
 	p.cmd.Dir = r.dir
 	p.cmd.Env = r.environment(append([]string{"RELAY_HTTP_LISTEN=" + listen}, settings...)...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log

@@ -48,6 +48,8 @@ type rig struct {
 	running   *relayProcess // For faults that differ with a relay that runs.
 	closers   []func() error
 
+	afterCluster []func() error // As closers, once the cluster is gone.
+
 	mu   sync.Mutex
 	conn *pgx.Conn // For exec and query; nil where it is to be made.
 
@@ -79,7 +81,28 @@ func (r *rig) setUp(ctx context.Context, settings ...string) error {
 }
 
 // setUpIn is setUp with the data in a folder of the caller's.
-func (r *rig) setUpIn(ctx context.Context, parent string, settings ...string) (err error) {
+func (r *rig) setUpIn(ctx context.Context, parent string, settings ...string) error {
+	if err := r.prepareIn(ctx, parent, settings...); err != nil {
+		return err
+	}
+	for _, s := range []struct {
+		name     string
+		kind     behaviour
+		patterns []string
+	}{{"all", steady, []string{"*"}}, {"orders", steady, []string{"order.*"}}, {"flaky", flaky, []string{"*"}}} {
+		if _, err := r.subscribe(ctx, s.name, s.kind, s.patterns...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare is setUp without receivers.
+func (r *rig) prepare(ctx context.Context, settings ...string) error {
+	return r.prepareIn(ctx, "", settings...)
+}
+
+func (r *rig) prepareIn(ctx context.Context, parent string, settings ...string) (err error) {
 	all := make(map[string]string)
 	for name, value := range server {
 		all[name] = value
@@ -102,19 +125,8 @@ func (r *rig) setUpIn(ctx context.Context, parent string, settings ...string) (e
 	if err := r.exec(ctx, appTable); err != nil {
 		return err
 	}
-	if r.writer, err = newWriter(r.dir, r.url); err != nil {
-		return err
-	}
-	for _, s := range []struct {
-		name     string
-		kind     behaviour
-		patterns []string
-	}{{"all", steady, []string{"*"}}, {"orders", steady, []string{"order.*"}}, {"flaky", flaky, []string{"*"}}} {
-		if _, err := r.subscribe(ctx, s.name, s.kind, s.patterns...); err != nil {
-			return err
-		}
-	}
-	return nil
+	r.writer, err = newWriter(r.dir, r.url)
+	return err
 }
 
 // init runs `relay init`.
@@ -249,6 +261,34 @@ func (r *rig) unrecorded(ctx context.Context) (int, error) {
 	return requests - known, nil
 }
 
+// surplus is unrecorded taken one by one, for where the log may tell of attempts that never came: requests of which no
+// attempt tells, all in all.
+func (r *rig) surplus(ctx context.Context) (int, error) {
+	n := 0
+	for _, rec := range r.receivers {
+		err := r.with(ctx, func(conn *pgx.Conn) error {
+			log, err := readLog(ctx, conn, r.ids[rec])
+			if err != nil {
+				return err
+			}
+			rec.mu.Lock()
+			defer rec.mu.Unlock()
+			for id, times := range rec.seen {
+				known := 0
+				if l := log[id]; l != nil {
+					known = l.reached
+				}
+				n += max(0, times-known)
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
+	}
+	return n, nil
+}
+
 // connections counts those that are open to any receiver.
 func (r *rig) connections() int {
 	n := 0
@@ -322,6 +362,9 @@ func (r *rig) close() error {
 	}
 	if r.cluster != nil {
 		errs = append(errs, r.cluster.Close())
+	}
+	for _, f := range r.afterCluster {
+		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
 }

@@ -12,6 +12,9 @@ var stopRelay = &campaign{
 		if err := r.setUp(ctx); err != nil {
 			return err
 		}
+		if _, err := r.subscribe(ctx, "slow", slow, "user.*"); err != nil { // So that requests are always in flight.
+			return err
+		}
 		r.writer.start(r.random, eventsPerSecond)
 		stops, longest := r.count(15, 100), time.Duration(0)
 		n := 0
@@ -33,7 +36,7 @@ var stopRelay = &campaign{
 		if _, err := r.start(ctx); err != nil {
 			return err
 		}
-		r.did(n, stops, "stopped %d times by SIGTERM under %d events/s", n, eventsPerSecond)
+		r.did(n, stops, "stopped %d times by SIGTERM under %d events/s, with a receiver that takes %s", n, eventsPerSecond, slowFor)
 		r.result.note("the longest stop took %s", round(longest))
 		return r.settle(ctx)
 	},
