@@ -54,8 +54,9 @@ type claimer struct {
 	leading  func() bool
 	envelope func(eventRow) []byte
 
-	wake chan struct{}
-	last uuid.UUID // The subscription at which the last claim was full: the next one begins behind it.
+	wake  chan struct{}
+	watch recorderWatch
+	last  uuid.UUID // The subscription at which the last claim was full: the next one begins behind it.
 
 	mu       sync.Mutex
 	returned []*delivery // To be given back.
@@ -97,7 +98,7 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 	if err := c.release(ctx); err != nil {
 		return 0, err
 	}
-	if c.record.backlogged() {
+	if c.record.backlogged() || c.watch.behind(c.record, time.Now()) {
 		return 50 * time.Millisecond, nil
 	}
 	c.dispatch.forgetBacklogs()

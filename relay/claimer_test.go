@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -191,6 +192,59 @@ func TestClaimerTakesUpWhatIsDue(t *testing.T) {
 		before := b.db.ran("due")
 		b.pass(10 * time.Second)
 		require.LessOrEqual(t, b.db.ran("due")-before, 21, "and then it rests")
+	})
+}
+
+// After the database was away for longer than leases last, the first to know of what was sent must be the database.
+func TestClaimerWaitsForOutcomesThatAreNotWritten(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newClaimerBench(100, 64)
+		var away atomic.Bool
+		setAway := func(now bool) {
+			away.Store(now)
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			if delete(b.failing, "due"); now {
+				b.failing["due"] = errors.New("away")
+			}
+		}
+		b.claimer.record.spilled, b.claimer.record.failing = func(uuid.UUID, bool) {}, func(error) {}
+		b.db.exec["record"] = func(args []any) (int64, error) {
+			if away.Load() {
+				return 0, errors.New("away")
+			}
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			for _, id := range uuidsIn(args[0]) {
+				delete(b.rows, id)
+			}
+			return 1, nil
+		}
+		go b.claimer.record.run(ctx)
+		go b.run(ctx)
+		s := testSubscription("default", true, "*")
+		sent := func(r *row) *delivery {
+			d := testDelivery(s, 1)
+			d.id, d.claimed, d.lease.token = r.id, true, uuid.New()
+			answered(d)
+			return d
+		}
+		b.pass(time.Minute)
+		setAway(true)
+		for range 10 { // Outcomes come while the database is away, and their leases run out before it is back.
+			b.claimer.record.put(entry{kind: entryOutcome, d: sent(b.owe(s, 1, 2*recordSlack)[0])})
+			b.pass(recordSlack)
+		}
+		require.NotZero(t, b.left())
+		before := b.db.ran("claim")
+		setAway(false)
+		b.pass(time.Minute)
+		require.Zero(t, b.left(), "all recorded")
+		require.Equal(t, before, b.db.ran("claim"))
+		require.Empty(t, b.sent, "sent again")
+		b.owe(s, 1, 0)
+		b.pass(time.Second)
+		require.Len(t, b.sent, 1, "and then it goes on")
 	})
 }
 
