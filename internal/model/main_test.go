@@ -51,6 +51,9 @@ func TestModel(t *testing.T) {
 	if first == 0 {
 		first = uint64(time.Now().UnixNano()) / 1000 % 1_000_000_000
 	}
+	if testing.Short() {
+		require.NoError(t, flag.Set("rapid.checks", "5")) // Of which rapid then makes a fifth.
+	}
 	_, err := build()
 	require.NoError(t, err)
 	var next, failed atomic.Int64
