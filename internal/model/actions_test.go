@@ -40,6 +40,8 @@ func (s *sequence) actions() map[string]func(*rapid.T) {
 		"write again":     step(s.write),
 		"write much":      step(s.write),
 		"write one":       step(s.writeOne),
+		"touch":           step(s.touch),
+		"touch again":     step(s.touch),
 		"end":             step(s.endOpen),
 		"receiver":        step(s.changeReceiver),
 		"start":           step(s.start),
@@ -122,9 +124,30 @@ func (s *sequence) saveOrUndo(n int) {
 	tx.steps, tx.latest, tx.savepoint = tx.steps[:tx.savepoint], tx.saved, -1
 }
 
-func (s *sequence) changeSubscription(t *rapid.T, n int) {
-	tx := s.begin(n)
+// touch commits an event that goes to a subscription, and then a change of it.
+func (s *sequence) touch(t *rapid.T) {
+	skipUnless(t, len(s.known) > 0 && s.txs[0] == nil)
 	id := rapid.SampledFrom(s.known).Draw(t, "subscription")
+	v := s.current(s.begin(0), id)
+	for _, eventType := range eventTypes {
+		if v.wants(&event{eventType: eventType, tenant: v.tenant}) {
+			s.emit(0, 1, eventType, v.tenant, "1")
+			break
+		}
+	}
+	if rapid.Bool().Draw(t, "commit") {
+		s.end(0, true)
+	}
+	s.changeOne(t, 0, id)
+	s.end(0, true)
+}
+
+func (s *sequence) changeSubscription(t *rapid.T, n int) {
+	s.changeOne(t, n, rapid.SampledFrom(s.known).Draw(t, "subscription"))
+}
+
+func (s *sequence) changeOne(t *rapid.T, n int, id string) {
+	tx := s.begin(n)
 	if by, taken := s.locked[id]; taken && by != n {
 		return // It would wait for the other transaction.
 	}

@@ -26,9 +26,12 @@ type version struct {
 	number     int // In the path of its URL.
 }
 
+// on says whether it receives anything at all.
+func (v version) on() bool { return v.exists && v.active }
+
 // wants says whether an event of this tenant and type goes to a subscription that is so.
 func (v version) wants(e *event) bool {
-	if !v.exists || !v.active || v.tenant != e.tenant {
+	if !v.on() || v.tenant != e.tenant {
 		return false
 	}
 	return slices.ContainsFunc(v.eventTypes, func(pattern string) bool {
@@ -55,7 +58,7 @@ func (s *subscription) before(at position) version {
 // offBetween says whether it was switched off or removed at or after one position and before another.
 func (s *subscription) offBetween(from, to position) bool {
 	return slices.ContainsFunc(s.history, func(v version) bool {
-		return v.at >= from && v.at < to && !(v.exists && v.active)
+		return v.at >= from && v.at < to && !v.on()
 	})
 }
 
@@ -160,7 +163,7 @@ func (h *history) change(id string, v version) {
 		s = &subscription{id: id}
 		h.subscriptions[id] = s
 	}
-	if !(v.exists && v.active) {
+	if !v.on() {
 		for _, e := range h.events {
 			if e.unseen && s.before(e.at).wants(e) {
 				h.unsent[pair{e.id, id}] = true

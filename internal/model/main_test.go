@@ -81,6 +81,8 @@ func TestModel(t *testing.T) {
 	took := time.Since(began)
 	ran := min(next.Load(), int64(*count))
 	t.Logf("seeds from %d: %d sequences in %v, %.1f a second", first, ran, took.Round(time.Second), float64(ran)/took.Seconds())
+	t.Logf("events %d, deliveries %d, attempts %d, cancelled %d, of those before any relay saw them %d, kills %d, losses %d", met.events.Load(),
+		met.deliveries.Load(), met.attempts.Load(), met.cancelled.Load(), met.unsent.Load(), met.kills.Load(), met.losses.Load())
 }
 
 // worker runs one sequence after the other, on a database that it empties before each.

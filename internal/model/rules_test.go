@@ -18,8 +18,8 @@ func (h *told) tick() time.Time {
 	return h.clock
 }
 
-func (h *told) subscribe(pattern string) *subscription {
-	h.change("s", version{exists: true, active: true, eventTypes: []string{pattern}, createdAt: h.tick()})
+func (h *told) subscribe() *subscription {
+	h.change("s", version{exists: true, active: true, eventTypes: []string{"*"}, createdAt: h.tick()})
 	return h.subscriptions["s"]
 }
 
@@ -50,7 +50,7 @@ func TestTheOrderOfCommitsDecides(t *testing.T) {
 	h := &told{history: newHistory()}
 	h.relays()
 	before := h.emit("before", true)
-	s := h.subscribe("*")
+	s := h.subscribe()
 	after := h.emit("after", true)
 	h.turn(false)
 	off := h.emit("off", true)
@@ -63,7 +63,7 @@ func TestTheOrderOfCommitsDecides(t *testing.T) {
 func TestWhatNoRelaySawIsCancelledUnsent(t *testing.T) {
 	h := &told{history: newHistory()}
 	h.relays()
-	s := h.subscribe("*")
+	s := h.subscribe()
 	e := h.emit("a", false)
 	h.turn(false)
 	h.turn(true)
@@ -75,7 +75,7 @@ func TestAfterALossTheTimesDecide(t *testing.T) {
 	h := &told{history: newHistory()}
 	h.relays()
 	early := h.emit("early", true)
-	s := h.subscribe("*")
+	s := h.subscribe()
 	settled := h.emit("settled", true)
 	h.settle(1)
 	unseen := h.emit("unseen", false)
@@ -97,7 +97,7 @@ func TestAfterALossTheTimesDecide(t *testing.T) {
 func TestAScanFindsWhatOrderDidNotAllow(t *testing.T) {
 	h := &told{history: newHistory()}
 	h.relays()
-	s := h.subscribe("*")
+	s := h.subscribe()
 	h.turn(false)
 	e := h.emit("while off", true)
 	h.turn(true)

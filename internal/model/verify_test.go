@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/outboxrelay/relay/internal/receiver"
@@ -161,6 +162,9 @@ type record struct {
 // verify compares what stands in the log and what arrived with what the model allows. No relay may run.
 func (s *sequence) verify() {
 	records := s.collect()
+	met.events.Add(int64(len(s.events)))
+	met.losses.Add(int64(len(s.losses) - 1))
+	met.kills.Add(int64(len(s.kills)))
 	for _, e := range s.events {
 		for _, id := range s.ids() {
 			p := pair{e.id, id}
@@ -211,6 +215,9 @@ func (s *sequence) collect() map[pair]*record {
 	}
 	return records
 }
+
+// met counts what the sequences that went well had in them: one that has nothing in it proves nothing.
+var met struct{ events, deliveries, attempts, cancelled, unsent, kills, losses atomic.Int64 }
 
 // bounds are what a delivery may have met: versions of its subscription, and times.
 type bounds struct {
@@ -282,9 +289,17 @@ func (s *sequence) verifyStatus(p pair, sub *subscription, d delivery, attempts 
 		s.fail("%s: delivery %s, %s after %d attempts, %v to %v: %s", fmt.Sprintf(format, args...), d.ID, d.Status, d.Attempts, b.from, b.to,
 			s.describe(p))
 	}
+	met.deliveries.Add(1)
+	met.attempts.Add(int64(len(attempts)))
+	if d.Status == "cancelled" {
+		met.cancelled.Add(1)
+	}
+	if unsent {
+		met.unsent.Add(1)
+	}
 	modes := s.met(sub, b)
 	cancellable := sub.offBetween(b.from, b.to)
-	if v := sub.before(b.from); d.ReplayOf != nil && !(v.exists && v.active) {
+	if d.ReplayOf != nil && !sub.before(b.from).on() {
 		cancellable = true
 	}
 	if d.Attempts != len(attempts) {
