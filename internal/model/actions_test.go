@@ -42,6 +42,8 @@ func (s *sequence) actions() map[string]func(*rapid.T) {
 		"write one":       step(s.writeOne),
 		"touch":           step(s.touch),
 		"touch again":     step(s.touch),
+		"while down":      step(s.whileDown),
+		"while down too":  step(s.whileDown),
 		"end":             step(s.endOpen),
 		"receiver":        step(s.changeReceiver),
 		"start":           step(s.start),
@@ -140,6 +142,18 @@ func (s *sequence) touch(t *rapid.T) {
 	}
 	s.changeOne(t, 0, id)
 	s.end(0, true)
+}
+
+// whileDown ends the relay, if one runs, and starts it again after some events and changes.
+func (s *sequence) whileDown(t *rapid.T) {
+	skipUnless(t, len(s.known) > 0 && s.txs[0] == nil)
+	if s.relay != nil {
+		s.stopOrKill(t)
+	}
+	for range rapid.IntRange(1, 3).Draw(t, "touches") {
+		s.touch(t)
+	}
+	s.start(t)
 }
 
 func (s *sequence) changeSubscription(t *rapid.T, n int) {
