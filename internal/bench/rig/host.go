@@ -5,7 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -68,9 +68,12 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 	if err != nil {
 		return s, err
 	}
-	if s.Count, s.Rate, err = db.transact(ctx, work); err != nil {
+	took, lasted, err := db.transact(ctx, work)
+	if err != nil {
 		return s, err
 	}
+	s.Count, s.Rate = len(took), float64(len(took))/lasted.Seconds()
+	s.P50, s.P99 = took.at(50), took.at(99)
 	if work.Relay && work.Outbox {
 		if err := r.waitDelivered(ctx, programs, s.Count); err != nil {
 			return s, err
@@ -86,24 +89,28 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 	return s, err
 }
 
-// transact returns how many transactions there were, and how many a second.
-func (db *Database) transact(ctx context.Context, work Host) (count int, rate float64, err error) {
-	var done atomic.Int64
+// transact returns how long each transaction took, and how long all of them did.
+func (db *Database) transact(ctx context.Context, work Host) (Delays, time.Duration, error) {
+	took := make([]Delays, writers)
 	begun := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	for connection := range writers {
 		group.Go(func() error {
 			for n := connection * 997; time.Since(begun) < work.Lasting; n++ {
+				before := time.Now()
 				if err := db.transaction(ctx, n%accounts+1, work.Outbox); err != nil {
 					return fmt.Errorf("run the host app: %w", err)
 				}
-				done.Add(1)
+				took[connection] = append(took[connection], time.Since(before))
 			}
 			return nil
 		})
 	}
-	err = group.Wait()
-	return int(done.Load()), float64(done.Load()) / time.Since(begun).Seconds(), err
+	err := group.Wait()
+	lasted := time.Since(begun)
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	return all, lasted, err
 }
 
 func (db *Database) transaction(ctx context.Context, account int, outbox bool) error {
