@@ -20,6 +20,9 @@ var hostSQL string
 // accounts is how many rows transactions update, so many that few wait for each other.
 const accounts = 10_000
 
+// hostWarmUp comes before what counts: connections are made, and statements prepared.
+const hostWarmUp = 500 * time.Millisecond
+
 // Host is a host app's transactions, as fast as its connections can.
 type Host struct {
 	Outbox  bool // Whether each inserts an event.
@@ -60,11 +63,26 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 	if err := errors.Join(r.Receiver.Reset(ctx, 0), db.Checkpoint(ctx)); err != nil {
 		return s, err
 	}
+	return r.transactBeside(ctx, db, work, programs)
+}
+
+// transactBeside runs the transactions beside relays.
+func (r *Rig) transactBeside(ctx context.Context, db *Database, work Host, relays Programs) (s rounds.Sample, err error) {
+	delivers := work.Relay && work.Outbox
+	warm, _, err := db.transact(ctx, Host{Outbox: work.Outbox, Lasting: hostWarmUp})
+	if err != nil {
+		return s, err
+	}
+	if delivers {
+		if err := r.waitDelivered(ctx, relays, len(warm)); err != nil {
+			return s, err
+		}
+	}
 	before, err := r.cpu()
 	if err != nil {
 		return s, err
 	}
-	senderBefore, _, err := programs.usage()
+	senderBefore, _, err := relays.usage()
 	if err != nil {
 		return s, err
 	}
@@ -72,10 +90,13 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 	if err != nil {
 		return s, err
 	}
+	if len(took) == 0 {
+		return s, fmt.Errorf("run the host app: no transaction within %s", work.Lasting)
+	}
 	s.Count, s.Rate = len(took), float64(len(took))/lasted.Seconds()
 	s.P50, s.P99 = took.at(50), took.at(99)
-	if work.Relay && work.Outbox {
-		if err := r.waitDelivered(ctx, programs, s.Count); err != nil {
+	if delivers {
+		if err := r.waitDelivered(ctx, relays, len(warm)+s.Count); err != nil {
 			return s, err
 		}
 	}
@@ -84,7 +105,7 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 		return s, err
 	}
 	s.Postgres, s.Receiver = after.postgres-before.postgres, after.receiver-before.receiver
-	s.Sender, s.PeakBytes, err = programs.usage()
+	s.Sender, s.PeakBytes, err = relays.usage()
 	s.Sender -= senderBefore
 	return s, err
 }
