@@ -57,6 +57,7 @@ lint:
 	$(GO) test -tags failpoints ./internal/failpoint
 	cd internal/bench/peers && $(GO) vet ./...
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
+	cd internal/bench/peers && $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
 
 bench:
 	$(GO) run ./internal/bench $(ARGS)

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"math"
-
 	"github.com/outboxrelay/relay/internal/bench/plot"
 	"github.com/outboxrelay/relay/internal/bench/rounds"
 )
@@ -15,12 +13,12 @@ func counted(n int, what string) string {
 	return plot.Thousands(int64(n)) + " " + what + "s"
 }
 
-// overCounts is a chart of rates by a count, on a logarithmic axis; 0 stands where 1 would.
+// overCounts is a chart of rates by a count, evenly spaced: each is ten times or twice the one before, but for 0.
 func overCounts(got *rounds.Results, counts []int, x string) *plot.Lines {
 	lines := &plot.Lines{X: x, Y: "deliveries/s"}
 	var relay plot.Series
 	for i, n := range counts {
-		at := math.Log10(math.Max(float64(n), 1))
+		at := float64(i)
 		lines.Ticks = append(lines.Ticks, plot.Tick{At: at, Label: plot.Thousands(int64(n))})
 		relay.Points = append(relay.Points, point(at, got.Rate(i)))
 	}

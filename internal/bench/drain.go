@@ -29,6 +29,10 @@ func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err 
 			{Kind: "tuned", Settings: "-workers 4 -batch 100 -in-flight 16"},
 			{Kind: "tuned", Settings: "-workers 8 -batch 1000 -in-flight 16"},
 		}},
+		{"best-tuned poller, with a log", []rig.Peer{
+			{Kind: "tuned", Settings: "-log -workers 4 -batch 500 -in-flight 16"},
+			{Kind: "tuned", Settings: "-log -workers 2 -batch 500 -in-flight 32"},
+		}},
 		{"river jobs", []rig.Peer{
 			{Kind: "river", Settings: "-workers 500 -cooldown 10ms"},
 			{Kind: "river", Settings: "-workers 100 -cooldown 100ms"},
@@ -45,13 +49,14 @@ func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err 
 		return err
 	}
 
-	const ceiling, relay, one, four, tuned, river = 0, 1, 2, 3, 4, 5
+	const ceiling, relay, one, four, tuned, logged, river = 0, 1, 2, 3, 4, 5, 6
 	s.Grid = c.grid(got, ceiling, "raw", "deliveries/s")
 	s.Figures = []report.Figure{
 		report.Median("relay ÷ raw POSTs", got.Ratio(relay, ceiling), "").Against(report.AtLeast(0.45)),
 		report.Median("relay ÷ polling outbox, one worker", got.Ratio(relay, one), "").Against(report.AtLeast(1.3)),
 		report.Median("relay ÷ polling outbox, four workers", got.Ratio(relay, four), ""),
 		report.Median("relay ÷ best-tuned poller", got.Ratio(relay, tuned), ""),
+		report.Median("relay ÷ best-tuned poller, with a log", got.Ratio(relay, logged), ""),
 		report.Median("relay ÷ river jobs", got.Ratio(relay, river), ""),
 	}
 	s.Charts = append(s.Charts,

@@ -39,11 +39,13 @@ func host(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err e
 	if err != nil {
 		return err
 	}
-	s.Grid = &report.Grid{Columns: []string{"", "transactions/s", "÷ no outbox", "CPU s per 1,000: Postgres", "relay", "receiver"}}
+	s.Grid = &report.Grid{Columns: []string{"", "transactions/s", "÷ no outbox", "p50, ms", "p99, ms", "CPU s per 1,000: Postgres", "relay", "receiver"}}
 	for i, name := range got.Names {
 		rate, ratio := got.Rate(i), got.Ratio(i, 0)
 		relay, postgres, receiver := got.CPU(i)
-		s.Grid.Add(name, &rate, &ratio, cell(postgres), cell(relay), cell(receiver))
+		p50 := got.Of(i, func(s rounds.Sample) float64 { return s.P50.Seconds() * 1000 })
+		p99 := got.Of(i, func(s rounds.Sample) float64 { return s.P99.Seconds() * 1000 })
+		s.Grid.Add(name, &rate, &ratio, &p50, &p99, cell(postgres), cell(relay), cell(receiver))
 	}
 	s.Notes = append(s.Notes, fmt.Sprintf("A transaction updates an account and inserts an order, and an event where there is an outbox row; "+
 		"rounds of %s. Whatever was not delivered by then is waited for, and its CPU time counts.", size.host))

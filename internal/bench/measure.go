@@ -25,7 +25,7 @@ type sizes struct {
 }
 
 var (
-	full = sizes{rounds: 3, close: 5, drain: 15_000, latency: 8 * time.Second, isolation: 8 * time.Second, host: 3 * time.Second,
+	full = sizes{rounds: 3, close: 5, drain: 15_000, latency: 8 * time.Second, isolation: 8 * time.Second, host: 2500 * time.Millisecond,
 		many: 300_000, single: 200_000, history: []int{0, 1_000_000}}
 	small = sizes{rounds: 1, close: 1, drain: 4_000, latency: 3 * time.Second, isolation: 3 * time.Second, host: time.Second,
 		many: 60_000, single: 40_000, history: []int{0, 100_000}}

@@ -13,7 +13,7 @@ import (
 func waits(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err error) {
 	c := &comparison{rig: r, section: s}
 	defer c.close(ctx, &err)
-	work := rig.Stream{Rate: 200, Lasting: size.latency / 2}
+	work := rig.Stream{Rate: 200, Lasting: size.latency / 3}
 	url := r.Receiver.URL("/ok")
 	db, err := c.outbox(ctx)
 	if err != nil {

@@ -30,6 +30,7 @@ type settings struct {
 	inFlight int
 	cooldown time.Duration
 	pause    time.Duration
+	log      bool
 }
 
 // peer is one way to deliver.
@@ -62,6 +63,7 @@ func main() {
 	flags.IntVar(&s.batch, "batch", 100, "rows that a poller takes at once")
 	flags.IntVar(&s.inFlight, "in-flight", 1, "requests that each worker of the tuned poller has in flight")
 	flags.DurationVar(&s.pause, "pause", 100*time.Millisecond, "how long a worker of a poller waits when there was nothing to do")
+	flags.BoolVar(&s.log, "log", false, "a poller keeps a log of its attempts")
 	rate := flags.Int("rate", 100, "events to commit a second")
 	flags.DurationVar(&s.cooldown, "cooldown", 100*time.Millisecond, "river's FetchCooldown")
 	_ = flags.Parse(os.Args[2:])

@@ -13,8 +13,8 @@ func runNaive(ctx context.Context, db *pgxpool.Pool, s settings, post *poster) e
 	for range s.workers {
 		group.Go(func() error {
 			return pollLoop(ctx, db, s, func(ctx context.Context, events []polled) error {
-				for _, e := range events {
-					if err := post.send(ctx, e.ID.String(), e.Kind, e.At, e.Payload); err != nil {
+				for i := range events {
+					if err := events[i].attempt(ctx, post); err != nil {
 						return err
 					}
 				}

@@ -49,6 +49,17 @@ type polled struct {
 	Kind    string
 	At      time.Time
 	Payload []byte
+
+	Began time.Time     `db:"-"` // Of the attempt.
+	Took  time.Duration `db:"-"`
+}
+
+// attempt POSTs the event, and notes what the log of attempts wants.
+func (e *polled) attempt(ctx context.Context, post *poster) error {
+	e.Began = time.Now()
+	err := post.send(ctx, e.ID.String(), e.Kind, e.At, e.Payload)
+	e.Took = time.Since(e.Began)
+	return err
 }
 
 // pollLoop takes batches of pending events, has them sent, and marks those of a batch as sent in one statement; the rows stay
@@ -71,12 +82,7 @@ func pollLoop(ctx context.Context, db *pgxpool.Pool, s settings, send func(conte
 				return err
 			}
 			took = len(events)
-			numbers := make([]int64, took)
-			for i := range events {
-				numbers[i] = events[i].Number
-			}
-			_, err = tx.Exec(ctx, `UPDATE polled_events SET status = 'sent' WHERE number = ANY ($1)`, numbers)
-			return err
+			return settle(ctx, tx, events, s.log)
 		})
 		if err != nil {
 			return fmt.Errorf("poll: %w", err)
@@ -89,4 +95,22 @@ func pollLoop(ctx context.Context, db *pgxpool.Pool, s settings, send func(conte
 		}
 	}
 	return nil
+}
+
+// settle marks events as sent, and writes their attempts where a log is kept.
+func settle(ctx context.Context, tx pgx.Tx, events []polled, log bool) error {
+	n := len(events)
+	numbers, began, took := make([]int64, n), make([]time.Time, n), make([]int32, n)
+	for i := range events {
+		numbers[i], began[i], took[i] = events[i].Number, events[i].Began, int32(events[i].Took.Milliseconds())
+	}
+	var batch pgx.Batch
+	batch.Queue(`UPDATE polled_events SET status = 'sent' WHERE number = ANY ($1)`, numbers)
+	if log {
+		batch.Queue(`
+			INSERT INTO polled_attempts (number, started_at, duration_ms, code)
+			SELECT number, started_at, duration_ms, 200
+			  FROM unnest($1::bigint[], $2::timestamptz[], $3::integer[]) AS a(number, started_at, duration_ms)`, numbers, began, took)
+	}
+	return tx.SendBatch(ctx, &batch).Close()
 }

@@ -34,7 +34,7 @@ func sendAtOnce(ctx context.Context, events []polled, inFlight int, post *poster
 	for range min(inFlight, len(events)) {
 		group.Go(func() error {
 			for e := range next {
-				if err := post.send(ctx, e.ID.String(), e.Kind, e.At, e.Payload); err != nil {
+				if err := e.attempt(ctx, post); err != nil {
 					return err
 				}
 			}

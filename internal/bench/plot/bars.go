@@ -30,8 +30,7 @@ func (b *Bars) draw(d *drawing) (height float64) {
 	}
 	y0 := float64(titleSize)
 	if len(b.Parts) > 0 {
-		d.legend(y0+12, b.Parts, partColors)
-		y0 += 30
+		y0 = d.legend(y0, b.Parts, partColors) + 6
 	}
 	marks := ticks(top, 6)
 	left, right := margin+longest+10, float64(width-margin-24)
@@ -39,7 +38,7 @@ func (b *Bars) draw(d *drawing) (height float64) {
 	bottom := y0 + barPitch*float64(len(b.Rows))
 	for _, v := range marks {
 		d.line("grid", at(v), y0, at(v), bottom)
-		d.text("soft", "middle", at(v), bottom+17, Number(v))
+		d.text("soft", "middle", at(v), bottom+17, mark(v))
 	}
 	d.text("soft", "end", right, bottom+36, b.Unit)
 	for i, row := range b.Rows {

@@ -25,7 +25,6 @@ type Tick struct {
 type Series struct {
 	Name   string  `json:"name"`
 	Points []Point `json:"points"`
-	Bare   bool    `json:"bare,omitempty"` // Too many points to mark each.
 }
 
 // Point is one of a curve; where Low and High differ, a whisker is drawn.
@@ -68,14 +67,22 @@ func (l *Lines) draw(d *drawing) (height float64) {
 	}
 	y0 := float64(titleSize)
 	if len(l.Series) > 1 {
-		d.legend(y0+10, names, colors)
-		y0 += 26
+		y0 = d.legend(y0, names, colors) + 4
 	}
 	d.text("soft", "start", margin, y0+12, l.Y)
 	f := l.frame(y0 + 26)
 	l.axes(d, f)
 	for i := len(l.Series) - 1; i >= 0; i-- { // the first on top
-		l.Series[i].draw(d, f, colors[i], i == 0)
+		l.Series[i].draw(d, f, colors[i])
+	}
+	var taken labels
+	for i := range l.Series { // all points are in the way of what is written
+		for _, p := range l.Series[i].Points {
+			taken.add(f.x(p.X), f.y(p.Y), 5, 5)
+		}
+	}
+	for i := range l.Series {
+		l.Series[i].label(d, f, &taken, i == 0)
 	}
 	return f.bottom + axisSize
 }
@@ -98,13 +105,11 @@ func (l *Lines) frame(top float64) *frame {
 	if f.maxY = max(f.maxY, lowest); l.LogY {
 		f.minY = min(max(f.minY, f.maxY*lowest), f.maxY)
 	}
-	if room := 0.06 * (f.maxX - f.minX); len(l.Ticks) > 0 && !l.bare() {
+	if room := 0.06 * (f.maxX - f.minX); len(l.Ticks) > 0 {
 		f.minX, f.maxX = f.minX-room, f.maxX+room
 	}
 	return f
 }
-
-func (l *Lines) bare() bool { return len(l.Series) > 0 && l.Series[0].Bare }
 
 func orElse(v, otherwise float64) float64 {
 	if v == 0 {
@@ -124,7 +129,7 @@ func (l *Lines) axes(d *drawing, f *frame) {
 	f.maxY = marks[len(marks)-1]
 	for _, v := range marks {
 		d.line("grid", f.left, f.y(v), f.right, f.y(v))
-		d.text("soft", "end", f.left-8, f.y(v)+4, Number(v))
+		d.text("soft", "end", f.left-8, f.y(v)+4, mark(v))
 	}
 	for _, t := range l.Ticks {
 		d.line("axis", f.x(t.At), f.bottom, f.x(t.At), f.bottom+5)
@@ -134,7 +139,7 @@ func (l *Lines) axes(d *drawing, f *frame) {
 	d.text("soft", "end", f.right, f.bottom+38, l.X)
 }
 
-func (s *Series) draw(d *drawing, f *frame, color string, first bool) {
+func (s *Series) draw(d *drawing, f *frame, color string) {
 	var path strings.Builder
 	for i, p := range s.Points {
 		command := 'L'
@@ -144,9 +149,6 @@ func (s *Series) draw(d *drawing, f *frame, color string, first bool) {
 		fmt.Fprintf(&path, "%c%.1f %.1f", command, f.x(p.X), f.y(p.Y))
 	}
 	fmt.Fprintf(&d.out, "<path style=\"fill:none;stroke:var(--%s);stroke-width:2.5;stroke-linejoin:round\" d=\"%s\"/>\n", color, path.String())
-	if s.Bare {
-		return
-	}
 	for _, p := range s.Points {
 		x := f.x(p.X)
 		if p.High > p.Low {
@@ -155,10 +157,40 @@ func (s *Series) draw(d *drawing, f *frame, color string, first bool) {
 			d.line("whisker", x-4, f.y(p.High), x+4, f.y(p.High))
 		}
 		fmt.Fprintf(&d.out, "<circle style=\"fill:var(--%s)\" cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"/>\n", color, x, f.y(p.Y))
-		if first {
-			d.text("halo", "middle", x, f.y(max(p.Y, p.High))-9, Number(p.Y))
-		} else {
-			d.text("halo soft", "middle", x, f.y(max(p.Y, p.High))-9, Number(p.Y))
+	}
+}
+
+// label writes what the points are, above or below them, or not at all where there is no room.
+func (s *Series) label(d *drawing, f *frame, taken *labels, strong bool) {
+	class := "halo soft"
+	if strong {
+		class = "halo"
+	}
+	for _, p := range s.Points {
+		text := Number(p.Y)
+		x, halfWidth := f.x(p.X), textWidth(text)/2
+		for _, y := range []float64{f.y(max(p.Y, p.High)) - 13, f.y(min(p.Y, orElse(p.Low, p.Y))) + 15} {
+			if y+8 < f.bottom && !taken.overlap(x, y, halfWidth, 7) {
+				taken.add(x, y, halfWidth, 7)
+				d.text(class, "middle", x, y+4, text)
+				break
+			}
 		}
 	}
+}
+
+// labels are boxes that are written in, by their middles.
+type labels []struct{ x, y, halfWidth, halfHeight float64 }
+
+func (l *labels) add(x, y, halfWidth, halfHeight float64) {
+	*l = append(*l, struct{ x, y, halfWidth, halfHeight float64 }{x, y, halfWidth, halfHeight})
+}
+
+func (l *labels) overlap(x, y, halfWidth, halfHeight float64) bool {
+	for _, o := range *l {
+		if math.Abs(x-o.x) < halfWidth+o.halfWidth && math.Abs(y-o.y) < halfHeight+o.halfHeight {
+			return true
+		}
+	}
+	return false
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -69,14 +70,19 @@ func (d *drawing) rect(color string, x, y, w, h float64) {
 	fmt.Fprintf(&d.out, "<rect style=\"fill:var(--%s)\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", color, x, y, math.Max(w, 0.5), h)
 }
 
-// legend writes names with their colours in a row, and returns where it ends.
-func (d *drawing) legend(y float64, names, colors []string) {
+// legend writes names with their colours below y, in as many rows as they take, and returns where it ends.
+func (d *drawing) legend(y float64, names, colors []string) float64 {
+	const row = 22
 	x := float64(margin)
 	for i, name := range names {
-		d.rect(colors[i], x, y-10, 12, 12)
-		d.text("", "start", x+18, y, name)
-		x += 18 + textWidth(name) + 22
+		if x > margin && x+18+textWidth(name) > width-margin {
+			x, y = margin, y+row
+		}
+		d.rect(colors[i], x, y+2, 12, 12)
+		d.text("", "start", x+18, y+12, name)
+		x += 18 + textWidth(name) + 14
 	}
+	return y + row
 }
 
 func textWidth(text string) float64 { return charWidth * float64(utf8.RuneCountInString(text)) }
@@ -109,6 +115,14 @@ func decades(low, high float64) []float64 {
 		all = append(all, math.Pow10(e))
 	}
 	return all
+}
+
+// mark prints what an axis says.
+func mark(v float64) string {
+	if v >= 1000 {
+		return Thousands(int64(v + 0.5))
+	}
+	return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64)
 }
 
 // Number prints three digits or so: 12,345, 123, 12.3, 1.23 and 0.012.

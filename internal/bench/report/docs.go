@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -126,8 +127,17 @@ func (s *Section) markdown(charts string) string {
 	return out.String()
 }
 
-// tableMarkdown writes a table whose columns but the first are aligned to the right where all of their cells are numbers.
+// tableMarkdown writes a table without columns that are empty; those but the first are aligned to the right where all of their
+// cells are numbers.
 func tableMarkdown(out *strings.Builder, columns []string, rows [][]string) {
+	for i := len(columns) - 1; i > 0; i-- {
+		if !slices.ContainsFunc(rows, func(row []string) bool { return row[i] != "" }) {
+			columns = slices.Delete(slices.Clone(columns), i, i+1)
+			for n, row := range rows {
+				rows[n] = slices.Delete(slices.Clone(row), i, i+1)
+			}
+		}
+	}
 	out.WriteString("| " + strings.Join(columns, " | ") + " |\n|")
 	for i := range columns {
 		if i > 0 && numeric(rows, i) {

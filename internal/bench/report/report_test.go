@@ -15,9 +15,9 @@ import (
 )
 
 func sample() *report.Report {
-	grid := &report.Grid{Columns: []string{"", "deliveries/s", "CPU s"}}
-	grid.Add("raw POSTs", &rounds.Spread{Median: 20000, Low: 19000, High: 21000}, nil)
-	grid.Add("relay", &rounds.Spread{Median: 12345.6, Low: 12345.6, High: 12345.6}, &rounds.Spread{Median: 0.123, Low: 0.123, High: 0.123})
+	grid := &report.Grid{Columns: []string{"", "deliveries/s", "idle", "CPU s"}}
+	grid.Add("raw POSTs", &rounds.Spread{Median: 20000, Low: 19000, High: 21000}, nil, nil)
+	grid.Add("relay", &rounds.Spread{Median: 12345.6, Low: 12345.6, High: 12345.6}, nil, &rounds.Spread{Median: 0.123, Low: 0.123, High: 0.123})
 	return &report.Report{
 		Machine: []string{"Machine   2 CPUs"},
 		Sections: []*report.Section{
@@ -40,9 +40,9 @@ func TestText(t *testing.T) {
 	require.Equal(t, `Machine   2 CPUs
 
 Draining
-             deliveries/s            CPU s
+             deliveries/s            idle  CPU s
   raw POSTs  20,000 (19,000–21,000)
-  relay      12,346                  0.12
+  relay      12,346                        0.12
   relay ÷ raw  0.51 (0.40–0.60)      ✓ ≥ 0.45
   p99          12.3              ms  ✗ < 10    slow
   Three rounds.
@@ -86,6 +86,7 @@ More.
 `)
 		require.Contains(t, string(got), "<!-- bench host -->kept<!-- end host -->")
 		require.NotContains(t, string(got), "old")
+		require.NotContains(t, string(got), "| idle |", "an empty column is left out")
 	}
 	require.FileExists(t, filepath.Join(filepath.Dir(page), "performance", "drain.svg"))
 

@@ -5,7 +5,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"sync/atomic"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +19,9 @@ var hostSQL string
 
 // accounts is how many rows transactions update, so many that few wait for each other.
 const accounts = 10_000
+
+// hostWarmUp comes before what counts: connections are made, and statements prepared.
+const hostWarmUp = 500 * time.Millisecond
 
 // Host is a host app's transactions, as fast as its connections can.
 type Host struct {
@@ -60,19 +63,40 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 	if err := errors.Join(r.Receiver.Reset(ctx, 0), db.Checkpoint(ctx)); err != nil {
 		return s, err
 	}
+	return r.transactBeside(ctx, db, work, programs)
+}
+
+// transactBeside runs the transactions beside relays.
+func (r *Rig) transactBeside(ctx context.Context, db *Database, work Host, relays Programs) (s rounds.Sample, err error) {
+	delivers := work.Relay && work.Outbox
+	warm, _, err := db.transact(ctx, Host{Outbox: work.Outbox, Lasting: hostWarmUp})
+	if err != nil {
+		return s, err
+	}
+	if delivers {
+		if err := r.waitDelivered(ctx, relays, len(warm)); err != nil {
+			return s, err
+		}
+	}
 	before, err := r.cpu()
 	if err != nil {
 		return s, err
 	}
-	senderBefore, _, err := programs.usage()
+	senderBefore, _, err := relays.usage()
 	if err != nil {
 		return s, err
 	}
-	if s.Count, s.Rate, err = db.transact(ctx, work); err != nil {
+	took, lasted, err := db.transact(ctx, work)
+	if err != nil {
 		return s, err
 	}
-	if work.Relay && work.Outbox {
-		if err := r.waitDelivered(ctx, programs, s.Count); err != nil {
+	if len(took) == 0 {
+		return s, fmt.Errorf("run the host app: no transaction within %s", work.Lasting)
+	}
+	s.Count, s.Rate = len(took), float64(len(took))/lasted.Seconds()
+	s.P50, s.P99 = took.at(50), took.at(99)
+	if delivers {
+		if err := r.waitDelivered(ctx, relays, len(warm)+s.Count); err != nil {
 			return s, err
 		}
 	}
@@ -81,29 +105,33 @@ func (r *Rig) Transact(ctx context.Context, db *Database, work Host) (s rounds.S
 		return s, err
 	}
 	s.Postgres, s.Receiver = after.postgres-before.postgres, after.receiver-before.receiver
-	s.Sender, s.PeakBytes, err = programs.usage()
+	s.Sender, s.PeakBytes, err = relays.usage()
 	s.Sender -= senderBefore
 	return s, err
 }
 
-// transact returns how many transactions there were, and how many a second.
-func (db *Database) transact(ctx context.Context, work Host) (count int, rate float64, err error) {
-	var done atomic.Int64
+// transact returns how long each transaction took, and how long all of them did.
+func (db *Database) transact(ctx context.Context, work Host) (Delays, time.Duration, error) {
+	took := make([]Delays, writers)
 	begun := time.Now()
 	group, ctx := errgroup.WithContext(ctx)
 	for connection := range writers {
 		group.Go(func() error {
 			for n := connection * 997; time.Since(begun) < work.Lasting; n++ {
+				before := time.Now()
 				if err := db.transaction(ctx, n%accounts+1, work.Outbox); err != nil {
 					return fmt.Errorf("run the host app: %w", err)
 				}
-				done.Add(1)
+				took[connection] = append(took[connection], time.Since(before))
 			}
 			return nil
 		})
 	}
-	err = group.Wait()
-	return int(done.Load()), float64(done.Load()) / time.Since(begun).Seconds(), err
+	err := group.Wait()
+	lasted := time.Since(begun)
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	return all, lasted, err
 }
 
 func (db *Database) transaction(ctx context.Context, account int, outbox bool) error {

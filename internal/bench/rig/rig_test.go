@@ -38,11 +38,12 @@ func newRig(t *testing.T) *Rig {
 func TestPeersSendEachEventOnce(t *testing.T) {
 	r := newRig(t)
 	for _, p := range []Peer{
-		{"naive", "-workers 1"}, {"naive", "-workers 4 -batch 20"}, {"tuned", "-workers 2 -batch 100 -in-flight 8"}, {"river", "-workers 50 -cooldown 10ms"},
+		{"naive", "-workers 1"}, {"naive", "-workers 4 -batch 20"}, {"tuned", "-log -workers 2 -batch 100 -in-flight 8"}, {"river", "-workers 50 -cooldown 10ms"},
 	} {
 		t.Run(p.Kind+" "+p.Settings, func(t *testing.T) {
 			db, err := r.NewDatabase(t.Context(), "peer")
 			require.NoError(t, err)
+			defer func() { require.NoError(t, r.Drop(t.Context(), db)) }()
 			for range 2 { // the second time beside what was done in the first
 				s, err := r.DrainPeer(t.Context(), db, p, r.Receiver.URL("/ok"), 450)
 				require.NoError(t, err)
@@ -53,11 +54,13 @@ func TestPeersSendEachEventOnce(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, 450, got.Distinct())
 			}
+			if p.Kind == "naive" && p.Settings != "-workers 1" { // as the other
+				return
+			}
 			delays, err := r.ObservePeer(t.Context(), db, p, r.Receiver.URL("/ok"), Stream{Rate: 100, Lasting: time.Second / 2})
 			require.NoError(t, err)
 			require.Len(t, delays, 50, "those of the warm-up don't count")
 			require.Positive(t, delays.Percentile(50))
-			require.NoError(t, r.Drop(t.Context(), db))
 		})
 	}
 }

@@ -131,6 +131,6 @@ func match(commits []commit, got receiver.Arrivals) (Delays, error) {
 }
 
 // Percentile is in milliseconds.
-func (d Delays) Percentile(p float64) float64 {
-	return float64(d[int(float64(len(d)-1)*p/100)]) / float64(time.Millisecond)
-}
+func (d Delays) Percentile(p float64) float64 { return float64(d.at(p)) / float64(time.Millisecond) }
+
+func (d Delays) at(p float64) time.Duration { return d[int(float64(len(d)-1)*p/100)] }

@@ -20,6 +20,8 @@ type Sample struct {
 	PeakBytes int64         // Of the sender's memory. Zero: not measured.
 	Start     time.Duration // From the start of the sender to the first receipt.
 	Twice     int           // Requests beyond those expected.
+
+	P50, P99 time.Duration // How long each took, where that is what counts.
 }
 
 // Variant is one of those compared.
