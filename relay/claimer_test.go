@@ -208,7 +208,7 @@ func TestClaimerWaitsForOutcomesThatAreNotWritten(t *testing.T) {
 				b.failing["due"] = errors.New("away")
 			}
 		}
-		b.claimer.record.spilled, b.claimer.record.failing = func(uuid.UUID, bool) {}, func(error) {}
+		b.record.spilled, b.record.failing = func(uuid.UUID, bool) {}, func(error) {}
 		b.db.exec["record"] = func(args []any) (int64, error) {
 			if away.Load() {
 				return 0, errors.New("away")
@@ -220,7 +220,7 @@ func TestClaimerWaitsForOutcomesThatAreNotWritten(t *testing.T) {
 			}
 			return 1, nil
 		}
-		go b.claimer.record.run(ctx)
+		go b.record.run(ctx)
 		go b.run(ctx)
 		s := testSubscription("default", true, "*")
 		sent := func(r *row) *delivery {
@@ -232,7 +232,7 @@ func TestClaimerWaitsForOutcomesThatAreNotWritten(t *testing.T) {
 		b.pass(time.Minute)
 		setAway(true)
 		for range 10 { // Outcomes come while the database is away, and their leases run out before it is back.
-			b.claimer.record.put(entry{kind: entryOutcome, d: sent(b.owe(s, 1, 2*recordSlack)[0])})
+			b.record.put(entry{kind: entryOutcome, d: sent(b.owe(s, 1, 2*recordSlack)[0])})
 			b.pass(recordSlack)
 		}
 		require.NotZero(t, b.left())
