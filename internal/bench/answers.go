@@ -16,7 +16,7 @@ func answers(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (er
 	defer p.close(ctx, &err)
 	for _, of := range []struct{ ms, fewer int }{{0, 1}, {5, 1}, {50, 4}, {500, 30}} {
 		url := r.Receiver.URL(fmt.Sprintf("/after/%d", of.ms))
-		if err := p.pair(ctx, fmt.Sprintf("%d ms", of.ms), url, rig.Backlog{Events: size.drain / of.fewer}, rig.Raw{}); err != nil {
+		if err := p.pair(ctx, fmt.Sprintf("%d ms", of.ms), url, rig.Backlog{Events: size.drain / of.fewer}); err != nil {
 			return err
 		}
 	}
@@ -26,6 +26,6 @@ func answers(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (er
 	}
 	p.report(got)
 	s.Charts = append(s.Charts, plot.Chart{File: "answers.svg", Title: "Deliveries a second to one URL by the time it takes to answer",
-		Lines: p.lines(got, "the receiver's time to answer", true)})
+		Lines: p.lines(got, "the receiver's time to answer")})
 	return nil
 }

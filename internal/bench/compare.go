@@ -128,11 +128,11 @@ func (c *comparison) run(ctx context.Context, n int) (*rounds.Results, error) {
 	return got, nil
 }
 
-// grid is the usual table: rates, what they are of variant base, and CPU times.
-func (c *comparison) grid(got *rounds.Results, base int, baseName, unit string) *report.Grid {
-	g := &report.Grid{Columns: []string{"", unit, "÷ " + baseName, "CPU s per 1,000: sender", "Postgres", "receiver"}}
+// grid is the usual table: rates, what they are of the first variant, and CPU times.
+func grid(got *rounds.Results, first string) *report.Grid {
+	g := &report.Grid{Columns: []string{"", "deliveries/s", "÷ " + first, "CPU s per 1,000: sender", "Postgres", "receiver"}}
 	for i, name := range got.Names {
-		rate, ratio := got.Rate(i), got.Ratio(i, base)
+		rate, ratio := got.Rate(i), got.Ratio(i, 0)
 		sender, postgres, receiver := got.CPU(i)
 		g.Add(name, &rate, &ratio, cell(sender), cell(postgres), cell(receiver))
 	}

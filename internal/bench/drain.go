@@ -50,7 +50,7 @@ func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err 
 	}
 
 	const ceiling, relay, one, four, tuned, logged, river = 0, 1, 2, 3, 4, 5, 6
-	s.Grid = c.grid(got, ceiling, "raw", "deliveries/s")
+	s.Grid = grid(got, "raw")
 	s.Figures = []report.Figure{
 		report.Median("relay ÷ raw POSTs", got.Ratio(relay, ceiling), "").Against(report.AtLeast(0.45)),
 		report.Median("relay ÷ polling outbox, one worker", got.Ratio(relay, one), "").Against(report.AtLeast(1.3)),

@@ -27,7 +27,7 @@ func instances(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (
 	if err != nil {
 		return err
 	}
-	s.Grid = c.grid(got, 0, "one", "deliveries/s")
+	s.Grid = grid(got, "one")
 	lines := overCounts(got, counts, "relays")
 	s.Charts = append(s.Charts, plot.Chart{File: "instances.svg", Title: "Deliveries a second by number of relays that run", Lines: lines})
 	return nil

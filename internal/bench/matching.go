@@ -30,7 +30,7 @@ func matching(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (e
 	if err != nil {
 		return err
 	}
-	s.Grid = c.grid(got, 0, "one", "deliveries/s")
+	s.Grid = grid(got, "one")
 	s.Charts = append(s.Charts, plot.Chart{File: "matching.svg", Title: "Deliveries a second by number of subscriptions that match each event",
 		Lines: overCounts(got, counts, "subscriptions that match")})
 	return nil

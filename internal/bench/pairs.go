@@ -17,12 +17,11 @@ type pairs struct {
 }
 
 // pair adds a condition.
-func (p *pairs) pair(ctx context.Context, name, url string, work rig.Backlog, raw rig.Raw) error {
+func (p *pairs) pair(ctx context.Context, name, url string, work rig.Backlog) error {
 	if err := p.relay(ctx, "relay, "+name, url, work); err != nil {
 		return err
 	}
-	raw.URL, raw.Count, raw.Payload = url, work.Events, work.Payload
-	p.ceiling("raw POSTs, "+name, raw)
+	p.ceiling("raw POSTs, "+name, rig.Raw{URL: url, Count: work.Events, Payload: work.Payload})
 	p.ticks = append(p.ticks, plot.Tick{At: float64(len(p.ticks)), Label: name})
 	return nil
 }
@@ -47,11 +46,11 @@ func (p *pairs) report(got *rounds.Results) {
 }
 
 // lines is a chart of both over the conditions.
-func (p *pairs) lines(got *rounds.Results, x string, log bool) *plot.Lines {
+func (p *pairs) lines(got *rounds.Results, x string) *plot.Lines {
 	relay, raw := plot.Series{Name: "relay"}, plot.Series{Name: "raw net/http POSTs"}
 	for i, t := range p.ticks {
 		relay.Points = append(relay.Points, point(t.At, got.Rate(2*i)))
 		raw.Points = append(raw.Points, point(t.At, got.Rate(2*i+1)))
 	}
-	return &plot.Lines{X: x, Y: "deliveries/s", LogY: log, Ticks: p.ticks, Series: []plot.Series{relay, raw}}
+	return &plot.Lines{X: x, Y: "deliveries/s", LogY: true, Ticks: p.ticks, Series: []plot.Series{relay, raw}}
 }

@@ -20,7 +20,7 @@ func payloads(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (e
 		fewer int // Events, since they take longer.
 	}{{"0.2 KB", 200, 1}, {"2 KB", 2_000, 1}, {"20 KB", 20_000, 4}, {"200 KB", 200_000, 30}} {
 		work := rig.Backlog{Events: size.drain / of.fewer, Payload: payloadOf(of.bytes)}
-		if err := p.pair(ctx, of.name, r.Receiver.URL("/ok"), work, rig.Raw{}); err != nil {
+		if err := p.pair(ctx, of.name, r.Receiver.URL("/ok"), work); err != nil {
 			return err
 		}
 		p.sizes = append(p.sizes, of.bytes)
@@ -31,7 +31,7 @@ func payloads(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (e
 	}
 	p.report(got)
 	s.Charts = append(s.Charts, plot.Chart{File: "payload.svg", Title: "Deliveries a second by size of the payload",
-		Lines: p.lines(got, "payload", true)})
+		Lines: p.lines(got, "payload")})
 	return nil
 }
 

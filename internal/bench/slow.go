@@ -42,7 +42,7 @@ func slow(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err e
 	if err != nil {
 		return err
 	}
-	s.Grid = c.grid(got, 0, "raw", "deliveries/s")
+	s.Grid = grid(got, "raw")
 	s.Figures = []report.Figure{
 		report.Median("relay", got.Rate(1), "deliveries/s").Against(report.AtLeast(6000)),
 		report.Median("relay ÷ best-tuned poller", got.Ratio(1, 3), ""),

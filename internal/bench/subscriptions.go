@@ -36,7 +36,7 @@ func subscriptions(ctx context.Context, r *rig.Rig, size sizes, s *report.Sectio
 	if err != nil {
 		return err
 	}
-	s.Grid = c.grid(got, 0, "one", "deliveries/s")
+	s.Grid = grid(got, "one")
 	last := len(counts) - 1
 	s.Figures = []report.Figure{
 		report.Median("10,000 subscriptions ÷ one, one of them matching", got.Ratio(last, 0), "").Against(report.AtLeast(0.9)),

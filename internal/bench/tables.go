@@ -45,7 +45,7 @@ func tables(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err
 	if err != nil {
 		return err
 	}
-	s.Grid = c.grid(got, 0, "empty tables", "deliveries/s")
+	s.Grid = grid(got, "empty tables")
 	for i, n := range size.history[1:] {
 		s.Figures = append(s.Figures, report.Median(fmt.Sprintf("%s events before ÷ none", plot.Thousands(int64(n))), got.Ratio(i+1, 0), "").
 			Against(report.AtLeast(0.9)))

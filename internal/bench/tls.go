@@ -12,7 +12,7 @@ func overTLS(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (er
 	p := &pairs{comparison: comparison{rig: r, section: s}}
 	defer p.close(ctx, &err)
 	for _, of := range []struct{ name, url string }{{"HTTP", r.Receiver.URL("/ok")}, {"HTTPS", r.Receiver.SecureURL("/ok")}} {
-		if err := p.pair(ctx, of.name, of.url, rig.Backlog{Events: size.drain}, rig.Raw{}); err != nil {
+		if err := p.pair(ctx, of.name, of.url, rig.Backlog{Events: size.drain}); err != nil {
 			return err
 		}
 	}

@@ -107,13 +107,13 @@ func (db *Database) Insert(ctx context.Context, count, batch int, payload string
 	return nil
 }
 
-// waitFor waits until query, which takes no arguments, returns true.
-func (db *Database) waitFor(ctx context.Context, query, what string, args ...any) error {
+// waitFor waits until query returns true: then all is recorded.
+func (db *Database) waitFor(ctx context.Context, query string, args ...any) error {
 	const often = 20 * time.Millisecond // exact enough for CPU times, and too little to add to them
 	for {
 		var done bool
 		if err := db.Pool.QueryRow(ctx, query, args...).Scan(&done); err != nil {
-			return fmt.Errorf("wait until %s: %w", what, err)
+			return fmt.Errorf("wait until all is recorded: %w", err)
 		}
 		if done {
 			return nil
@@ -121,7 +121,7 @@ func (db *Database) waitFor(ctx context.Context, query, what string, args ...any
 		select {
 		case <-time.After(often):
 		case <-ctx.Done():
-			return fmt.Errorf("wait until %s: %w", what, context.Cause(ctx))
+			return fmt.Errorf("wait until all is recorded: %w", context.Cause(ctx))
 		}
 	}
 }
@@ -129,7 +129,7 @@ func (db *Database) waitFor(ctx context.Context, query, what string, args ...any
 // waitRecorded waits until so many deliveries of events since a time stand in the log as accepted.
 func (db *Database) waitRecorded(ctx context.Context, since time.Time, count int) error {
 	return db.waitFor(ctx, `SELECT count(*) >= $2 FROM outbox.deliveries WHERE status = 'accepted' AND event_created_at >= $1`,
-		"all is recorded", since, count)
+		since, count)
 }
 
 // clock is the time in the database.

@@ -45,7 +45,7 @@ func (r *Rig) DrainPeer(ctx context.Context, db *Database, peer Peer, url string
 	return r.deliver(ctx, db, events, func() (Programs, error) {
 		program, err := r.startPeer(db, peer, url)
 		return Programs{program}, err
-	}, func(ctx context.Context) error { return db.waitFor(ctx, idle[peer.Kind], "all is recorded") })
+	}, func(ctx context.Context) error { return db.waitFor(ctx, idle[peer.Kind]) })
 }
 
 // ObservePeer commits events at a steady rate as the peer's users do, and returns how long each took to arrive.
