@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -117,7 +118,7 @@ func (r *Rig) setUpPeer(ctx context.Context, db *Database, peer Peer, events int
 func (r *Rig) startPeer(db *Database, peer Peer, url string) (*Program, error) {
 	args := append([]string{"run", "-kind", peer.Kind, "-database", db.URL, "-to", url}, strings.Fields(peer.Settings)...)
 	cmd := exec.Command(r.peers, args...)
-	cmd.Env = append(os.Environ(), "GOGC=400") // what `relay run` sets
+	cmd.Env = append(os.Environ(), "GOGC="+strconv.Itoa(heapGrowth))
 	return r.launch(cmd)
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -20,6 +21,9 @@ import (
 
 // rawConcurrency is how many raw POSTs are in flight unless said otherwise: the relay's default for one subscription.
 const rawConcurrency = 64
+
+// heapGrowth is GOGC of all who send, in percent: what `relay run` sets.
+const heapGrowth = 400
 
 // Raw is POSTs that do nothing else: the ceiling of whoever delivers by net/http.
 type Raw struct {
@@ -41,6 +45,7 @@ func (r *Rig) Ceiling(ctx context.Context, raw Raw) (s rounds.Sample, err error)
 	if err := r.Receiver.Reset(ctx, raw.Count); err != nil {
 		return s, err
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(heapGrowth))
 	client, err := r.newClient(raw.InFlight)
 	if err != nil {
 		return s, err
