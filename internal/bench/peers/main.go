@@ -33,6 +33,12 @@ type settings struct {
 	log      bool
 }
 
+// work is what there is to do.
+type work struct {
+	database, to, payload string
+	events, rate          int
+}
+
 // peer is one way to deliver.
 type peer struct {
 	setUp func(ctx context.Context, db *pgxpool.Pool, events int, payload string) error
@@ -54,17 +60,18 @@ func main() {
 	}
 	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
 	kind := flags.String("kind", "", "naive, tuned or river")
-	database := flags.String("database", "", "URL of the database")
-	events := flags.Int("events", 0, "how many events to insert")
-	payload := flags.String("payload", "{}", "their payload")
-	to := flags.String("to", "", "URL to deliver to")
+	var work work
+	flags.StringVar(&work.database, "database", "", "URL of the database")
+	flags.IntVar(&work.events, "events", 0, "how many events to insert")
+	flags.StringVar(&work.payload, "payload", "{}", "their payload")
+	flags.IntVar(&work.rate, "rate", 100, "events to commit a second")
+	flags.StringVar(&work.to, "to", "", "URL to deliver to")
 	var s settings
 	flags.IntVar(&s.workers, "workers", 1, "workers: goroutines of a poller, MaxWorkers of river")
 	flags.IntVar(&s.batch, "batch", 100, "rows that a poller takes at once")
 	flags.IntVar(&s.inFlight, "in-flight", 1, "requests that each worker of the tuned poller has in flight")
 	flags.DurationVar(&s.pause, "pause", 100*time.Millisecond, "how long a worker of a poller waits when there was nothing to do")
 	flags.BoolVar(&s.log, "log", false, "a poller keeps a log of its attempts")
-	rate := flags.Int("rate", 100, "events to commit a second")
 	flags.DurationVar(&s.cooldown, "cooldown", 100*time.Millisecond, "river's FetchCooldown")
 	_ = flags.Parse(os.Args[2:])
 	chosen, ok := kinds[*kind]
@@ -72,26 +79,35 @@ func main() {
 		usage()
 	}
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	db, err := open(ctx, *database, s)
-	if err == nil {
-		switch os.Args[1] {
-		case "setup":
-			err = chosen.setUp(ctx, db, *events, *payload)
-		case "run":
-			err = chosen.run(ctx, db, s, newPoster(*to, s.workers*s.inFlight))
-		case "commit":
-			var insert func(context.Context, uuid.UUID) error
-			if insert, err = chosen.inserter(db, s, *payload); err == nil {
-				err = commitSteadily(ctx, db, *events, *rate, insert)
-			}
-		}
-	}
-	if err != nil && (ctx.Err() == nil || !errors.Is(err, context.Canceled)) {
+	if err := do(os.Args[1], chosen, s, work); err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
+}
+
+// do runs a command until it is done, or the program is told to end.
+func do(command string, chosen peer, s settings, w work) error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	db, err := open(ctx, w.database, s)
+	if err != nil {
+		return err
+	}
+	switch command {
+	case "setup":
+		return chosen.setUp(ctx, db, w.events, w.payload)
+	case "commit":
+		insert, err := chosen.inserter(db, s, w.payload)
+		if err != nil {
+			return err
+		}
+		return commitSteadily(ctx, db, w.events, w.rate, insert)
+	}
+	err = chosen.run(ctx, db, s, newPoster(w.to, s.workers*s.inFlight))
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 func usage() {
