@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -103,16 +104,10 @@ func (r *rig) prepare(ctx context.Context, settings ...string) error {
 }
 
 func (r *rig) prepareIn(ctx context.Context, parent string, settings ...string) (err error) {
-	all := make(map[string]string)
-	for name, value := range server {
-		all[name] = value
-	}
-	for _, s := range settings {
-		name, value, _ := strings.Cut(s, "=")
-		all[name] = value
-	}
-	if r.cluster, err = postgres.Start(ctx, postgres.Options{Settings: all, Dir: parent}); err != nil {
-		return err
+	if r.cluster == nil {
+		if err := r.startPostgres(ctx, parent, settings...); err != nil {
+			return err
+		}
 	}
 	if err := r.cluster.CreateDatabase(ctx, "app"); err != nil {
 		return err
@@ -126,6 +121,17 @@ func (r *rig) prepareIn(ctx context.Context, parent string, settings ...string) 
 		return err
 	}
 	r.writer, err = newWriter(r.dir, r.url)
+	return err
+}
+
+// startPostgres starts the server without anything in it. Settings go over the usual ones.
+func (r *rig) startPostgres(ctx context.Context, parent string, settings ...string) (err error) {
+	all := maps.Clone(server)
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		all[name] = value
+	}
+	r.cluster, err = postgres.Start(ctx, postgres.Options{Settings: all, Dir: parent})
 	return err
 }
 
@@ -206,6 +212,16 @@ func (r *rig) exec(ctx context.Context, sql string, args ...any) error {
 // query reads one row.
 func (r *rig) query(ctx context.Context, sql string, args []any, into ...any) error {
 	return r.with(ctx, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, sql, args...).Scan(into...) })
+}
+
+// disconnect gives up the connection that with keeps: it leads to where nobody is to be connected, or nobody is any more.
+func (r *rig) disconnect() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.conn != nil {
+		_ = r.conn.Close(context.Background()) // Nothing is lost with it.
+		r.conn = nil
+	}
 }
 
 // with lends a connection that is kept, and made anew after an error. The campaign's other goroutines wait.
@@ -357,9 +373,7 @@ func (r *rig) close() error {
 	for i := len(r.closers) - 1; i >= 0; i-- {
 		errs = append(errs, r.closers[i]())
 	}
-	if r.conn != nil {
-		_ = r.conn.Close(context.Background()) // Nothing is lost with it.
-	}
+	r.disconnect()
 	if r.cluster != nil {
 		errs = append(errs, r.cluster.Close())
 	}
