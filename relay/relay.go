@@ -53,6 +53,7 @@ type Relay struct {
 	claimer  *claimer
 	observer *observer
 	health   *health
+	pulse    pulse
 
 	work          context.Context // Of requests: outlives intake, so that what is in flight can end.
 	confirmedEver pglogrepl.LSN   // By this process; for the goroutine that leads.
@@ -162,6 +163,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { r.recorder.run(recording) })
 	background.Go(func() { r.dispatch.watch(recording) })
+	background.Go(func() { r.pulse.run(recording) })
 
 	intake, stopIntake := errgroup.WithContext(ctx)
 	intake.Go(func() error { return r.tail(stopIntake) })
@@ -265,6 +267,10 @@ func (r *Relay) Accepts(o Outcome) bool { return o.Answered() && r.policy.Accept
 func (r *Relay) attempt(client *Client, d *delivery) {
 	if d.claimed && time.Until(d.lease.until) < r.timeoutOf(d.sub)+recordSlack {
 		d.outcome = Outcome{Aborted: true} // It waited too long: somebody else may take it up before this ends.
+		return
+	}
+	if !d.claimed && !r.pulse.alive(time.Now()) {
+		d.outcome = Outcome{Aborted: true} // The stream ends; whoever leads now has it.
 		return
 	}
 	failpoint.Hit("sender/before-send")

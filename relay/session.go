@@ -116,6 +116,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	if err != nil {
 		return err
 	}
+	r.pulse.reset(time.Now())
 	if err := r.startStream(intake, conn); err != nil {
 		return r.withoutPublication(intake, err)
 	}
@@ -127,7 +128,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
 		conn: conn, hurry: make(chan struct{}, 1), log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
-		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
+		pulse: &r.pulse, persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
 		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
 	}
 	t.status = func(ctx context.Context, s pglogrepl.StandbyStatusUpdate) error {
