@@ -34,6 +34,7 @@ type options struct {
 	keep     bool
 	json     string
 	add      bool
+	points   string
 	markdown string
 	dir      string // Of the evidence.
 }
@@ -42,6 +43,7 @@ func main() {
 	var o options
 	flag.BoolVar(&o.long, "long", false, "the full counts of the test plan, which take hours")
 	flag.StringVar(&o.only, "only", "", "run only these campaigns, separated by commas")
+	flag.StringVar(&o.points, "points", "*/*", "the named points of kill-at-points, a pattern")
 	flag.Uint64Var(&o.seed, "seed", 0, "repeat the run of this seed; 0: a new one")
 	flag.DurationVar(&o.bound, "for", 0, "begin no further fault in a campaign after this time; 0: all faults")
 	flag.BoolVar(&o.keep, "keep", false, "keep the journals of campaigns that passed, too")

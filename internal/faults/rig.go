@@ -33,6 +33,7 @@ type rig struct {
 	seed     uint64
 	random   *rand.Rand
 	long     bool
+	points   string
 	until    time.Time // When to begin no further fault; zero: no limit.
 	dir      string    // The journals, and the relays' log.
 	binaries binaries
@@ -65,7 +66,7 @@ func newRig(ctx context.Context, c *campaign, o *options, b binaries) (*rig, err
 	}
 	name := []byte(c.name)
 	r := &rig{
-		name: c.name, seed: o.seed, long: o.long, dir: dir, binaries: b, ids: make(map[*receiver]string),
+		name: c.name, seed: o.seed, long: o.long, points: o.points, dir: dir, binaries: b, ids: make(map[*receiver]string),
 		random: rand.New(rand.NewPCG(o.seed, uint64(len(name))<<32|uint64(name[0])<<16|uint64(name[len(name)-1]))),
 		result: &result{Campaign: c.name, Seed: o.seed},
 	}
