@@ -396,6 +396,7 @@ func (r *Relay) open(ctx context.Context) error {
 		}
 		cfg.MaxConns = max(cfg.MaxConns, poolSize)
 		cfg.AfterConnect = r.stayHome
+		cfg.PingTimeout = pingTimeout
 		if r.db, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 			return fmt.Errorf("open the database: %w", err)
 		}
@@ -406,6 +407,9 @@ func (r *Relay) open(ctx context.Context) error {
 // poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups, observer and the watch
 // over the publication.
 const poolSize = 8
+
+// pingTimeout bounds the look at a connection that was idle, before it is used: one that leads nowhere is replaced then.
+const pingTimeout = 5 * time.Second
 
 // lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own.
 func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
