@@ -1,5 +1,6 @@
 # make demo   watch real events go out, on a private throw-away Postgres
 # make test   every test; those that need a Postgres start one
+# make faults  break relay, Postgres and receivers on purpose and count what that loses: ten minutes; make faults-long: hours
 # make bench  the core of docs/performance.md, measured here: a few minutes, prints a table
 # make bench-all  all of docs/performance.md, tables and charts: a quarter of an hour; ARGS=-huge adds tables of 10 million events
 # make bench-retention  the figures of docs/retention.md: 10 million events, a quarter of an hour, 15 GB of disk
@@ -18,7 +19,7 @@ GOLANGCI_LINT_VERSION := v2.15.0
 
 FUZZTIME ?= 30s
 
-.PHONY: demo build test test-model fuzz test-pgbouncer test-matrix test-rules race lint bench bench-all bench-retention screenshots
+.PHONY: demo build test test-model fuzz test-pgbouncer test-matrix test-rules race lint faults faults-long bench bench-all bench-retention screenshots
 
 demo:
 	$(GO) run ./cmd/relay demo $(ARGS)
@@ -58,6 +59,12 @@ lint:
 	cd internal/bench/peers && $(GO) vet ./...
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
 	cd internal/bench/peers && $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION) run
+
+faults:
+	$(GO) run ./internal/faults $(ARGS)
+
+faults-long:
+	$(GO) run ./internal/faults -long $(ARGS)
 
 bench:
 	$(GO) run ./internal/bench $(ARGS)

@@ -95,6 +95,8 @@ func (c *claimer) run(ctx context.Context) {
 
 // cycle claims once for every subscription with due deliveries and says when to look again.
 func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout) // On a connection that hangs it would claim no more.
+	defer cancel()
 	if err := c.release(ctx); err != nil {
 		return 0, err
 	}

@@ -43,6 +43,7 @@ type delivery struct {
 	lease   lease
 
 	// Guarded by the dispatcher's lock while the delivery is in a lane.
+	queued       time.Time // When it came to its lane's queue, from the stream.
 	started      time.Time // When its request began; zero while it waits.
 	counted      bool      // Counts against the limit of all requests in flight.
 	spilled      bool      // Written down as pending, so the database owns it.

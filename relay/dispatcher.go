@@ -179,6 +179,7 @@ func (p *dispatcher) offer(d *delivery) verdict {
 		p.begging = true
 		return busy
 	default:
+		d.queued = now
 		l.push(d)
 		p.wait(l, now)
 	}

@@ -94,6 +94,37 @@ func TestDispatcherSpillsTheQueueOfAStaleLane(t *testing.T) {
 	})
 }
 
+// A lane that hangs is no stale one as long as what was claimed for it fails again and again, before what waits in it.
+func TestDispatcherSpillsWhatWaitsBehindRetries(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newBench(100, 64)
+		go b.watch(ctx)
+		s := testSubscription("default", true, "*")
+		b.lasts(s, 400*time.Millisecond)
+		b.failing(s, true)
+		claim := func() {
+			d := testDelivery(s, 1)
+			d.claimed, d.spilled = true, true
+			b.hold(d.event, 1)
+			b.startClaimed(d)
+		}
+		for range 2 * firstWindow {
+			claim()
+		}
+		waits, v := b.give(s, 1)
+		require.Equal(t, taken, v)
+		for began := time.Now(); time.Since(began) < queuedTooLong+2*watchEvery; b.pass(400 * time.Millisecond / firstWindow) {
+			claim()
+		}
+		require.True(t, waits.started.IsZero(), "it has not had its turn")
+		require.Len(t, b.spills, 1, "so the database has it, and the slot moves on")
+		require.Equal(t, waits, b.spills[0].d)
+		require.Equal(t, spillUnsent, b.spills[0].kind)
+		b.pass(time.Minute)
+		b.requireEmpty(t)
+	})
+}
+
 func TestDispatcherLimits(t *testing.T) {
 	inBubble(t, func(t *testing.T, _ context.Context) {
 		const limit, laneLimit = 20, 12

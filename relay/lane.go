@@ -25,6 +25,10 @@ const (
 	// staleAfter is how long a delivery may be unsettled before it is written down and no longer holds up the slot, and
 	// how long a lane may finish nothing before it counts as stale. Well above a slow answer, well below a timeout.
 	staleAfter = 500 * time.Millisecond
+
+	// queuedTooLong is how long a delivery from the stream may wait in a lane: a full queue of a lane whose requests are not
+	// slow themselves takes no longer. In one that hangs, what was claimed may go before it again and again.
+	queuedTooLong = 4 * staleAfter
 )
 
 // lane sends to one subscription: a short queue, and a bounded number of requests in flight. All its fields are guarded
@@ -73,6 +77,16 @@ func (l *lane) queueFull(size int64) bool {
 // stale says whether the lane hangs: its oldest request is old and nothing has finished for as long.
 func (l *lane) stale(now time.Time) bool {
 	return l.oldest != nil && now.Sub(l.oldest.started) > staleAfter && now.Sub(l.finished) > staleAfter
+}
+
+// waitedSince says how long the delivery from the stream that has waited longest has; 0 where none waits.
+func (l *lane) waitedSince(now time.Time) time.Duration {
+	for _, d := range l.queue {
+		if !d.claimed {
+			return now.Sub(d.queued)
+		}
+	}
+	return 0
 }
 
 func (l *lane) push(d *delivery) {

@@ -53,6 +53,7 @@ type Relay struct {
 	claimer  *claimer
 	observer *observer
 	health   *health
+	pulse    pulse
 
 	work          context.Context // Of requests: outlives intake, so that what is in flight can end.
 	confirmedEver pglogrepl.LSN   // By this process; for the goroutine that leads.
@@ -162,6 +163,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	var background sync.WaitGroup
 	background.Go(func() { r.recorder.run(recording) })
 	background.Go(func() { r.dispatch.watch(recording) })
+	background.Go(func() { r.pulse.run(recording) })
 
 	intake, stopIntake := errgroup.WithContext(ctx)
 	intake.Go(func() error { return r.tail(stopIntake) })
@@ -265,6 +267,10 @@ func (r *Relay) Accepts(o Outcome) bool { return o.Answered() && r.policy.Accept
 func (r *Relay) attempt(client *Client, d *delivery) {
 	if d.claimed && time.Until(d.lease.until) < r.timeoutOf(d.sub)+recordSlack {
 		d.outcome = Outcome{Aborted: true} // It waited too long: somebody else may take it up before this ends.
+		return
+	}
+	if !d.claimed && !r.pulse.alive(time.Now()) {
+		d.outcome = Outcome{Aborted: true} // The stream ends; whoever leads now has it.
 		return
 	}
 	failpoint.Hit("sender/before-send")
@@ -390,6 +396,7 @@ func (r *Relay) open(ctx context.Context) error {
 		}
 		cfg.MaxConns = max(cfg.MaxConns, poolSize)
 		cfg.AfterConnect = r.stayHome
+		cfg.PingTimeout = pingTimeout
 		if r.db, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
 			return fmt.Errorf("open the database: %w", err)
 		}
@@ -400,6 +407,9 @@ func (r *Relay) open(ctx context.Context) error {
 // poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups, observer and the watch
 // over the publication.
 const poolSize = 8
+
+// pingTimeout bounds the look at a connection that was idle, before it is used: one that leads nowhere is replaced then.
+const pingTimeout = 5 * time.Second
 
 // lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own.
 func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {

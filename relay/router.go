@@ -121,7 +121,7 @@ func (r *router) lookUp(ctx context.Context) error {
 		ids[i] = d.id
 	}
 	failpoint.Hit("router/before-lookup")
-	found, err := store.Recorded(ctx, r.db, ids)
+	found, err := r.recorded(ctx, ids)
 	if err != nil {
 		return err
 	}
@@ -139,6 +139,14 @@ func (r *router) lookUp(ctx context.Context) error {
 	}
 	r.lookups, r.lookupSize = nil, 0
 	return nil
+}
+
+// recorded asks which of these deliveries stand in the database. On a connection that hangs it must not wait for ever: the
+// stream would with it.
+func (r *router) recorded(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	return store.Recorded(ctx, r.db, ids)
 }
 
 // drop lets go of what was gathered: the stream has ended, and brings it again.

@@ -86,7 +86,9 @@ func (r *Relay) awaitOwned(ctx context.Context) {
 
 // session leads and reads one stream until it ends.
 func (r *Relay) session(intake context.Context) error {
-	if slot, err := store.FindSlot(intake, r.db, r.cfg.Replication.Slot); err != nil {
+	looking, cancel := context.WithTimeout(intake, recordTimeout) // On a connection that hangs it would wait for ever.
+	defer cancel()
+	if slot, err := store.FindSlot(looking, r.db, r.cfg.Replication.Slot); err != nil {
 		return err
 	} else if slot != nil && slot.Active {
 		return errStandby // Without taking a walsender to find out.
@@ -112,22 +114,25 @@ func (r *Relay) session(intake context.Context) error {
 
 // readStream sets up router and tailer at the slot's position and runs them with what belongs to a stream.
 func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *prepared) error {
-	route, err := r.newRouter(intake, ready.confirmed)
+	beginning, cancel := context.WithTimeout(intake, recordTimeout)
+	defer cancel()
+	route, err := r.newRouter(beginning, ready.confirmed)
 	if err != nil {
 		return err
 	}
+	r.pulse.reset(time.Now())
 	if err := r.startStream(intake, conn); err != nil {
 		return r.withoutPublication(intake, err)
 	}
 	failpoint.Hit("stream/after-start")
 	// Nobody else has the slot now. What was committed up to here may have been delivered by whoever had it before.
-	if route.until, err = store.CurrentWAL(intake, r.db); err != nil {
+	if route.until, err = store.CurrentWAL(beginning, r.db); err != nil {
 		return err
 	}
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
 		conn: conn, hurry: make(chan struct{}, 1), log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
-		persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
+		pulse: &r.pulse, persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
 		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
 	}
 	t.status = func(ctx context.Context, s pglogrepl.StandbyStatusUpdate) error {
@@ -245,7 +250,9 @@ func (r *Relay) lookAhead(ctx context.Context, route *router) error {
 			return nil
 		}
 		route.asking()
-		changes, err := store.ChangesUnread(ctx, r.db)
+		asking, cancel := context.WithTimeout(ctx, recordTimeout)
+		changes, err := store.ChangesUnread(asking, r.db)
+		cancel()
 		if err != nil {
 			return err
 		}
@@ -260,7 +267,9 @@ func (r *Relay) watchPublication(ctx context.Context, oid int64) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		p, err := store.FindPublication(ctx, r.db, r.cfg.Replication.Publication)
+		asking, cancel := context.WithTimeout(ctx, recordTimeout)
+		p, err := store.FindPublication(asking, r.db, r.cfg.Replication.Publication)
+		cancel()
 		if err != nil {
 			return err
 		}

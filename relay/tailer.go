@@ -50,6 +50,7 @@ type tailer struct {
 	tracker *tracker
 	metrics *metrics
 	room    <-chan struct{} // The dispatcher's: there may be room again.
+	pulse   *pulse
 
 	// persisted is the position that relay_state knows of: no later one is confirmed, or the slot would look like somebody
 	// else's after a crash. hurry asks for it to be brought up to date at once.
@@ -73,6 +74,9 @@ func (t *tailer) run(ctx context.Context) error {
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if !t.pulse.alive(time.Now()) {
+			return errHeldStill
 		}
 		if err := t.speak(false); err != nil {
 			return err
@@ -102,6 +106,9 @@ func (t *tailer) readSome(ctx context.Context) error {
 			return fmt.Errorf("read the stream: %w", err)
 		}
 		t.heardAt = time.Now()
+		if !t.pulse.alive(t.heardAt) {
+			return errHeldStill
+		}
 		if err := t.handle(ctx, msg); err != nil {
 			return err
 		}

@@ -47,7 +47,9 @@ func (p *dispatcher) lookOver(now time.Time) {
 		}
 		freed = p.spillFlight(l, now) || freed
 		if l.stale(now) {
-			p.spillQueue(l)
+			p.spillQueue(l, func(*delivery) bool { return true })
+		} else if l.waitedSince(now) > queuedTooLong {
+			p.spillQueue(l, func(d *delivery) bool { return now.Sub(d.queued) > queuedTooLong })
 		}
 	}
 	if freed {
@@ -76,11 +78,11 @@ func (p *dispatcher) spillFlight(l *lane, now time.Time) (freed bool) {
 	return freed
 }
 
-// spillQueue has all that waits in a lane written down. What was claimed is in the database already; its lease ends soon
-// enough for it to wait.
-func (p *dispatcher) spillQueue(l *lane) {
+// spillQueue has what waits in a lane and is too old written down. What was claimed is in the database already; its lease
+// ends soon enough for it to wait.
+func (p *dispatcher) spillQueue(l *lane, tooOld func(*delivery) bool) {
 	for _, d := range l.takeQueue() {
-		if d.claimed {
+		if d.claimed || !tooOld(d) {
 			l.push(d)
 			continue
 		}

@@ -197,6 +197,31 @@ func TestAPausedLeaderOverwritesNothing(t *testing.T) {
 	require.Equal(t, row, value[string](t, db, `SELECT d::text FROM outbox.deliveries AS d`))
 }
 
+// What the server had sent to a leader before it gave it up waits in the connection. Another relay has delivered that by the
+// time that the first goes on.
+func TestAPausedLeaderSendsNothingOfWhatItMissed(t *testing.T) {
+	cluster := pgtest.Private(t, postgres.Options{FsyncOff: true, Settings: map[string]string{"wal_sender_timeout": "2s"}})
+	require.NoError(t, cluster.CreateDatabase(context.Background(), "app"))
+	url := cluster.URL("app")
+	pgtest.Migrate(t, url)
+	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
+	subscribe(t, db, r, "*")
+	paused := start(t, url, "relay_paused")
+	start(t, url, "relay_paused")
+	w := write(url, 300)
+	await(t, "load", func() bool { return r.Len() > 100 })
+	require.NoError(t, paused.cmd.Process.Signal(syscall.SIGSTOP))
+	first := emit(t, db, "first")
+	await(t, "the other takes over", func() bool { return r.Count(first) == 1 })
+	require.NoError(t, paused.cmd.Process.Signal(syscall.SIGCONT))
+	paused.awaitReady()
+	require.Contains(t, paused.log.String(), "held still")
+	w.end(t, db)
+	twice := w.account(t, db, r)
+	t.Logf("committed %d, twice %d", len(w.committed), twice)
+	require.LessOrEqual(t, twice, 100, "what was in flight: of some seconds' events, a few milliseconds' worth")
+}
+
 func TestAHangingURLDelaysNobody(t *testing.T) {
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db, healthy, hanging := pgtest.Pool(t, url), receiver.New(t, nil), receiver.New(t, nil)

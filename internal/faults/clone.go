@@ -57,10 +57,7 @@ var clone = &campaign{
 
 // onACopy copies the database and runs a relay on the copy: first as it is, then adopted as for staging.
 func (r *rig) onACopy(ctx context.Context) error {
-	if r.conn != nil {
-		_ = r.conn.Close(ctx) // A template must not be in use.
-		r.conn = nil
-	}
+	r.disconnect() // A template must not be in use.
 	conn, err := pgx.Connect(ctx, r.cluster.URL("postgres"))
 	if err != nil {
 		return err

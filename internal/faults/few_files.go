@@ -55,7 +55,7 @@ var fewFiles = &campaign{
 			r.problem("%d files are open after all is done", left)
 		}
 		r.did(1, 1, "ran for %s with at most %d open files, %d receivers that answer after %s", lasts, filesLimit, slowReceivers, slowFor)
-		r.result.note("at most %d files open, %d when all was done", most, left)
+		r.result.note("%d files open at most, %d when all was done", min(most, filesLimit), left)
 		return r.settle(ctx)
 	},
 }

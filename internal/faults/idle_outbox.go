@@ -7,8 +7,13 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// mostRetained is what an outbox in which nothing happens may keep the server from recycling: four segments.
-const mostRetained = 64 << 20
+const (
+	// mostRetained is what an outbox in which nothing happens may keep the server from recycling: four segments.
+	mostRetained = 64 << 20
+	// neighbourRate is how much WAL the other database writes in a second. What is retained grows with it: the relay confirms
+	// every 5 s, and the server moves a slot's restart_lsn when it logs its running transactions, every 15 s.
+	neighbourRate = 2 << 20
+)
 
 var idleOutbox = &campaign{
 	name: "idle-outbox",
@@ -39,8 +44,9 @@ var idleOutbox = &campaign{
 		if err := r.query(ctx, `SELECT pg_current_wal_lsn()::text`, nil, &start); err != nil {
 			return err
 		}
-		total, most := int64(r.count(200, 2000))<<20, int64(0)
+		total, most := int64(r.count(120, 2000))<<20, int64(0)
 		var written, retained int64
+		began := time.Now()
 		for written < total && ctx.Err() == nil {
 			if _, err := neighbour.Exec(ctx, `INSERT INTO busy SELECT repeat(md5(random()::text), 30) FROM generate_series(1, 1200)`); err != nil {
 				return err
@@ -51,7 +57,7 @@ var idleOutbox = &campaign{
 				return err
 			}
 			most = max(most, retained)
-			pause(ctx, 200*time.Millisecond)
+			pause(ctx, max(50*time.Millisecond, time.Duration(written)*time.Second/neighbourRate-time.Since(began)))
 		}
 		if most > mostRetained {
 			r.problem("the slot held %d MiB of WAL, %d MiB are allowed", most>>20, mostRetained>>20)
@@ -59,7 +65,7 @@ var idleOutbox = &campaign{
 		if err := r.recovered(ctx, time.Now(), recoverWithin); err != nil {
 			return err
 		}
-		r.did(1, 1, "another database wrote %d MiB of WAL while the outbox was idle", written>>20)
+		r.did(1, 1, "another database wrote %d MiB of WAL, %d MiB/s, while the outbox was idle", written>>20, neighbourRate>>20)
 		r.result.note("the slot held at most %d MiB", most>>20)
 		return r.settle(ctx)
 	},

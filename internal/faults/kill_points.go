@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -44,27 +46,31 @@ var killAtPoints = &campaign{
 		go r.toggle(toggling, toggled)
 		r.writer.start(r.random, pointsPerSecond)
 
+		points := slices.DeleteFunc(slices.Clone(failpoint.Points), func(p failpoint.Point) bool {
+			chosen, err := path.Match(r.points, p.Name)
+			return err != nil || !chosen
+		})
 		rounds, n := r.count(1, 10), 0
 		for range rounds {
-			for _, i := range r.random.Perm(len(failpoint.Points)) {
+			for _, i := range r.random.Perm(len(points)) {
 				if !r.more(ctx) {
 					break
 				}
-				if err := r.killAt(ctx, failpoint.Points[i]); err != nil {
-					return fmt.Errorf("%s: %w", failpoint.Points[i].Name, err)
+				if err := r.killAt(ctx, points[i]); err != nil {
+					return fmt.Errorf("%s: %w", points[i].Name, err)
 				}
 				n++
 			}
 		}
-		if n < len(failpoint.Points) {
-			r.problem("there was no time for %d of the points", len(failpoint.Points)-n)
+		if n < len(points) {
+			r.problem("there was no time for %d of the points", len(points)-n)
 		}
 		stopToggling()
 		if _, err := r.start(ctx); err != nil {
 			return err
 		}
-		r.did(n, rounds*len(failpoint.Points), "killed %d times at %d named points, and each time once more after it had recovered, under %d events/s",
-			n, min(n, len(failpoint.Points)), pointsPerSecond)
+		r.did(n, rounds*len(points), "killed %d times at %d named points, and each time once more after it had recovered, under %d events/s",
+			n, min(n, len(points)), pointsPerSecond)
 		r.result.note("at most %d unrecorded at one kill", r.result.MostAtOnce)
 		return r.settle(ctx)
 	},
@@ -106,6 +112,8 @@ func (r *rig) killAt(ctx context.Context, p failpoint.Point) error {
 	}
 	if relay.diedOf() != syscall.SIGKILL || !strings.Contains(string(log[before:]), "failpoint: reached "+p.Name+",") {
 		r.problem("point %s was not reached within %s", p.Name, reachedWithin)
+		_ = relay.cmd.Process.Signal(syscall.SIGQUIT) // What it is at goes into its log.
+		pause(ctx, time.Second)
 		relay.kill()
 	}
 	if err := r.killed(ctx); err != nil {

@@ -33,6 +33,8 @@ type options struct {
 	bound    time.Duration
 	keep     bool
 	json     string
+	add      bool
+	points   string
 	markdown string
 	dir      string // Of the evidence.
 }
@@ -41,10 +43,12 @@ func main() {
 	var o options
 	flag.BoolVar(&o.long, "long", false, "the full counts of the test plan, which take hours")
 	flag.StringVar(&o.only, "only", "", "run only these campaigns, separated by commas")
+	flag.StringVar(&o.points, "points", "*/*", "the named points of kill-at-points, a pattern")
 	flag.Uint64Var(&o.seed, "seed", 0, "repeat the run of this seed; 0: a new one")
 	flag.DurationVar(&o.bound, "for", 0, "begin no further fault in a campaign after this time; 0: all faults")
 	flag.BoolVar(&o.keep, "keep", false, "keep the journals of campaigns that passed, too")
 	flag.StringVar(&o.json, "json", "", "write the results to this file as JSON")
+	flag.BoolVar(&o.add, "add", false, "keep the results of other campaigns that the file of -json has already")
 	flag.StringVar(&o.markdown, "markdown", "", "put the table of results into this file, between its two marks")
 	list := flag.Bool("list", false, "list the campaigns and stop")
 	flag.Parse()
@@ -105,7 +109,8 @@ func run(chosen []*campaign, o *options) (passed bool, err error) {
 	}
 	report.end()
 	fmt.Println(report.foot())
-	return report.passed() && ctx.Err() == nil, errors.Join(report.write(o), cleanUp(o, b, report))
+	passed = report.passed() && ctx.Err() == nil
+	return passed, errors.Join(cleanUp(o, b, report), report.write(o))
 }
 
 // cleanUp removes the programs, and the folder where no evidence is left in it.

@@ -19,6 +19,11 @@ var promote = &campaign{
 		r.result.replaced = true
 		rounds, n := r.count(1, 10), 0
 		for ; n < rounds && r.more(ctx); n++ {
+			for _, p := range r.processes { // Of the round before, with addresses of the past.
+				if _, err := p.stop(); err != nil && !p.ended() {
+					return err
+				}
+			}
 			if err := r.failOver(ctx); err != nil {
 				return err
 			}
@@ -63,15 +68,13 @@ func (r *rig) failOver(ctx context.Context) error {
 	}
 	ended := time.Now()
 	r.cluster, r.url = standby, standby.URL("app")
+	r.disconnect()
 	r.result.Bound, err = r.surplus(ctx)
 	_ = relay.cmd.Process.Signal(syscall.SIGCONT)
 	if err != nil {
 		return err
 	}
 	if err := r.recovered(ctx, ended, recoverWithin); err != nil {
-		return err
-	}
-	if _, err := relay.stop(); err != nil {
 		return err
 	}
 	r.writer.stop()

@@ -190,13 +190,3 @@ func (r *receiver) close() error {
 	_ = r.server.Close()
 	return r.journal.close()
 }
-
-// pause waits for d, or until ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
-}

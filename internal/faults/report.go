@@ -21,15 +21,16 @@ const (
 
 // report is a whole run.
 type report struct {
-	Command  string        `json:"command"`
-	Seed     uint64        `json:"seed"`
-	Began    time.Time     `json:"began"`
-	Took     time.Duration `json:"took_ns"`
-	Machine  string        `json:"machine"`
-	Postgres string        `json:"postgres"`
-	Commit   string        `json:"commit,omitempty"`
-	Load     string        `json:"load"` // The machine's load averages before and after.
-	Results  []*result     `json:"results"`
+	Command string        `json:"command"`
+	Seed    uint64        `json:"seed"`
+	Began   time.Time     `json:"began"`
+	Took    time.Duration `json:"took_ns"`
+	Machine string        `json:"machine"`
+	Commit  string        `json:"commit,omitempty"`
+	Load    string        `json:"load"` // The machine's load averages before and after.
+	Results []*result     `json:"results"`
+
+	Earlier []string `json:"earlier,omitempty"` // Commands of which there are results here too.
 }
 
 func newReport(ctx context.Context, o *options) *report {
@@ -110,6 +111,11 @@ func (r *report) foot() string {
 
 // write writes what the flags ask for.
 func (r *report) write(o *options) error {
+	if o.add {
+		if err := r.addEarlier(o.json); err != nil {
+			return err
+		}
+	}
 	var errs []error
 	if o.json != "" {
 		text, err := json.MarshalIndent(r, "", "  ")
@@ -119,6 +125,34 @@ func (r *report) write(o *options) error {
 		errs = append(errs, r.insertInto(o.markdown))
 	}
 	return errors.Join(errs...)
+}
+
+// addEarlier adds the results of an earlier run of other campaigns, in the campaigns' order.
+func (r *report) addEarlier(path string) error {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	var earlier report
+	if err == nil {
+		err = json.Unmarshal(text, &earlier)
+	}
+	if err != nil {
+		return fmt.Errorf("read earlier results: %w", err)
+	}
+	all := make(map[string]*result)
+	for _, one := range append(earlier.Results, r.Results...) {
+		all[one.Campaign] = one
+	}
+	r.Results = nil
+	for _, c := range campaigns {
+		if one := all[c.name]; one != nil {
+			r.Results = append(r.Results, one)
+		}
+	}
+	r.Took += earlier.Took
+	r.Earlier = append(earlier.Earlier, earlier.Command+" (load "+earlier.Load+")")
+	return nil
 }
 
 // insertInto puts the table into a document.
@@ -142,7 +176,11 @@ func (r *report) markdown() string {
 	if r.Commit != "" {
 		fmt.Fprintf(&b, ", commit %s", r.Commit)
 	}
-	fmt.Fprintf(&b, "; %s in all. Load averages of the machine: %s.\n\n", r.Took.Round(time.Second), r.Load)
+	fmt.Fprintf(&b, "; %s in all. Load averages of the machine: %s.", r.Took.Round(time.Second), r.Load)
+	for _, command := range r.Earlier {
+		fmt.Fprintf(&b, " Some campaigns ran before, by `%s`.", command)
+	}
+	b.WriteString("\n\n")
 	b.WriteString("| campaign | what was done | events | lost | phantom | corrupt | twice (bound) | relaying again within | result |\n")
 	b.WriteString("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |\n")
 	for _, one := range r.Results {

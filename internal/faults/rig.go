@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -12,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/outboxrelay/relay/internal/postgres"
@@ -33,6 +33,7 @@ type rig struct {
 	seed     uint64
 	random   *rand.Rand
 	long     bool
+	points   string
 	until    time.Time // When to begin no further fault; zero: no limit.
 	dir      string    // The journals, and the relays' log.
 	binaries binaries
@@ -65,7 +66,7 @@ func newRig(ctx context.Context, c *campaign, o *options, b binaries) (*rig, err
 	}
 	name := []byte(c.name)
 	r := &rig{
-		name: c.name, seed: o.seed, long: o.long, dir: dir, binaries: b, ids: make(map[*receiver]string),
+		name: c.name, seed: o.seed, long: o.long, points: o.points, dir: dir, binaries: b, ids: make(map[*receiver]string),
 		random: rand.New(rand.NewPCG(o.seed, uint64(len(name))<<32|uint64(name[0])<<16|uint64(name[len(name)-1]))),
 		result: &result{Campaign: c.name, Seed: o.seed},
 	}
@@ -103,16 +104,10 @@ func (r *rig) prepare(ctx context.Context, settings ...string) error {
 }
 
 func (r *rig) prepareIn(ctx context.Context, parent string, settings ...string) (err error) {
-	all := make(map[string]string)
-	for name, value := range server {
-		all[name] = value
-	}
-	for _, s := range settings {
-		name, value, _ := strings.Cut(s, "=")
-		all[name] = value
-	}
-	if r.cluster, err = postgres.Start(ctx, postgres.Options{Settings: all, Dir: parent}); err != nil {
-		return err
+	if r.cluster == nil {
+		if err := r.startPostgres(ctx, parent, settings...); err != nil {
+			return err
+		}
 	}
 	if err := r.cluster.CreateDatabase(ctx, "app"); err != nil {
 		return err
@@ -126,6 +121,17 @@ func (r *rig) prepareIn(ctx context.Context, parent string, settings ...string) 
 		return err
 	}
 	r.writer, err = newWriter(r.dir, r.url)
+	return err
+}
+
+// startPostgres starts the server without anything in it. Settings go over the usual ones.
+func (r *rig) startPostgres(ctx context.Context, parent string, settings ...string) (err error) {
+	all := maps.Clone(server)
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		all[name] = value
+	}
+	r.cluster, err = postgres.Start(ctx, postgres.Options{Settings: all, Dir: parent})
 	return err
 }
 
@@ -188,116 +194,6 @@ func (r *rig) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(r.random.Int64N(int64(most-least)+1))
 }
 
-// connect opens a connection without detours.
-func (r *rig) connect(ctx context.Context) (*pgx.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	return pgx.Connect(ctx, r.url)
-}
-
-// exec runs one statement.
-func (r *rig) exec(ctx context.Context, sql string, args ...any) error {
-	return r.with(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, sql, args...)
-		return err
-	})
-}
-
-// query reads one row.
-func (r *rig) query(ctx context.Context, sql string, args []any, into ...any) error {
-	return r.with(ctx, func(conn *pgx.Conn) error { return conn.QueryRow(ctx, sql, args...).Scan(into...) })
-}
-
-// with lends a connection that is kept, and made anew after an error. The campaign's other goroutines wait.
-func (r *rig) with(ctx context.Context, do func(*pgx.Conn) error) (err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.conn == nil {
-		if r.conn, err = r.connect(ctx); err != nil {
-			r.conn = nil
-			return err
-		}
-	}
-	if err = do(r.conn); err != nil {
-		_ = r.conn.Close(context.WithoutCancel(ctx))
-		r.conn = nil
-	}
-	return err
-}
-
-// killed notes that a relay died, waits until nothing is at work for it any more, and adds to the bound what it had sent
-// and not recorded.
-func (r *rig) killed(ctx context.Context) error {
-	err := await(ctx, 20*time.Second, "nothing works for the killed relay", func() (bool, error) {
-		var busy int
-		err := r.query(ctx, `SELECT count(*) FROM pg_stat_activity WHERE application_name = 'relay'`, nil, &busy)
-		return err == nil && busy == 0 && r.connections() == 0, nil
-	})
-	if err != nil {
-		return err
-	}
-	unrecorded, err := r.unrecorded(ctx)
-	if err != nil {
-		return err
-	}
-	if unrecorded > r.known {
-		r.result.MostAtOnce = max(r.result.MostAtOnce, unrecorded-r.known)
-		r.known = unrecorded
-	}
-	r.result.Bound = r.known
-	return nil
-}
-
-// unrecorded is how many requests have come of which no attempt in the log tells: with a relay running, those in flight too.
-func (r *rig) unrecorded(ctx context.Context) (int, error) {
-	requests, known := 0, 0
-	for _, rec := range r.receivers {
-		_, n := rec.counts()
-		requests += n
-	}
-	if err := r.query(ctx, unrecordedSQL, nil, &known); err != nil {
-		return 0, fmt.Errorf("count attempts: %w", err)
-	}
-	return requests - known, nil
-}
-
-// surplus is unrecorded taken one by one, for where the log may tell of attempts that never came: requests of which no
-// attempt tells, all in all.
-func (r *rig) surplus(ctx context.Context) (int, error) {
-	n := 0
-	for _, rec := range r.receivers {
-		err := r.with(ctx, func(conn *pgx.Conn) error {
-			log, err := readLog(ctx, conn, r.ids[rec])
-			if err != nil {
-				return err
-			}
-			rec.mu.Lock()
-			defer rec.mu.Unlock()
-			for id, times := range rec.seen {
-				known := 0
-				if l := log[id]; l != nil {
-					known = l.reached
-				}
-				n += max(0, times-known)
-			}
-			return nil
-		})
-		if err != nil {
-			return 0, err
-		}
-	}
-	return n, nil
-}
-
-// connections counts those that are open to any receiver.
-func (r *rig) connections() int {
-	n := 0
-	for _, rec := range r.receivers {
-		n += int(rec.open.Load())
-	}
-	return n
-}
-
 // recovered waits until an event that is committed from now on is delivered, and notes how long after a fault's end that is.
 func (r *rig) recovered(ctx context.Context, ended time.Time, within time.Duration) error {
 	f := newFact(r.random, "invoice.line.added")
@@ -357,9 +253,7 @@ func (r *rig) close() error {
 	for i := len(r.closers) - 1; i >= 0; i-- {
 		errs = append(errs, r.closers[i]())
 	}
-	if r.conn != nil {
-		_ = r.conn.Close(context.Background()) // Nothing is lost with it.
-	}
+	r.disconnect()
 	if r.cluster != nil {
 		errs = append(errs, r.cluster.Close())
 	}
@@ -367,37 +261,4 @@ func (r *rig) close() error {
 		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
-}
-
-// await waits until a condition holds, and returns an error where that takes too long or the condition fails.
-func await(ctx context.Context, within time.Duration, what string, condition func() (bool, error)) error {
-	deadline := time.Now().Add(within)
-	for {
-		ok, err := condition()
-		switch {
-		case err != nil:
-			return err
-		case ok:
-			return nil
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case time.Now().After(deadline):
-			return fmt.Errorf("waited %s in vain until %s", within, what)
-		}
-		pause(ctx, 10*time.Millisecond)
-	}
-}
-
-func (w *writer) committedType(id uuid.UUID) (string, bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	typ, ok := w.committed[id]
-	return typ, ok
-}
-
-func round(d time.Duration) time.Duration {
-	if d < time.Second {
-		return d.Round(time.Millisecond)
-	}
-	return d.Round(10 * time.Millisecond)
 }

@@ -218,3 +218,11 @@ func (w *writer) count() int {
 	defer w.mu.Unlock()
 	return len(w.committed)
 }
+
+// committedType returns the type of a committed event.
+func (w *writer) committedType(id uuid.UUID) (string, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	typ, ok := w.committed[id]
+	return typ, ok
+}
