@@ -39,7 +39,7 @@ func (c *campaign) execute(ctx context.Context, o *options, b binaries) *result 
 		defer cancel()
 	}
 	began := time.Now()
-	r, err := newRig(ctx, c, o, b)
+	r, err := newRig(c, o, b)
 	if err != nil {
 		return &result{Campaign: c.name, Seed: o.seed, Problems: []string{err.Error()}}
 	}

@@ -72,7 +72,7 @@ func (r *rig) onACopy(ctx context.Context) error {
 		return err
 	}
 	if err := await(ctx, 20*time.Second, "the copy's relay says that it is paused", func() (bool, error) {
-		status, body := p.get(ctx, "/readyz")
+		status, body := p.readiness(ctx)
 		return status == http.StatusServiceUnavailable && strings.Contains(body, "relay adopt"), nil
 	}); err != nil {
 		return err

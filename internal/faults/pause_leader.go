@@ -76,7 +76,7 @@ func (r *rig) leader(ctx context.Context, both []*relayProcess) (leader *relayPr
 	err = await(ctx, 30*time.Second, "one relay leads and the other stands by", func() (bool, error) {
 		leader = nil
 		for _, p := range both {
-			status, body := p.get(ctx, "/readyz")
+			status, body := p.readiness(ctx)
 			if status != 200 {
 				return false, nil
 			}
@@ -97,7 +97,7 @@ func (r *rig) leader(ctx context.Context, both []*relayProcess) (leader *relayPr
 
 func (r *rig) readiness(ctx context.Context, all []*relayProcess) (says []string) {
 	for _, p := range all {
-		_, body := p.get(ctx, "/readyz")
+		_, body := p.readiness(ctx)
 		says = append(says, body)
 	}
 	return says

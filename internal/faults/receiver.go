@@ -99,7 +99,7 @@ func (r *receiver) become(kind behaviour) {
 }
 
 // ServeHTTP notes a request once all of it has come, and then answers.
-func (r *receiver) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(request.Body, 64<<20))
 	if err != nil {
 		return // Cut off half way: not a request that arrived.

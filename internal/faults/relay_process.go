@@ -80,8 +80,8 @@ func (r *rig) spawn(command []string, settings ...string) (*relayProcess, error)
 }
 
 // start starts a relay and waits until it is ready.
-func (r *rig) start(ctx context.Context, settings ...string) (*relayProcess, error) {
-	p, err := r.launch(r.binaries.relay, settings...)
+func (r *rig) start(ctx context.Context) (*relayProcess, error) {
+	p, err := r.launch(r.binaries.relay)
 	if err != nil {
 		return nil, err
 	}
@@ -98,15 +98,15 @@ func (p *relayProcess) awaitReady(ctx context.Context) error {
 }
 
 func (p *relayProcess) ready(ctx context.Context) bool {
-	status, _ := p.get(ctx, "/readyz")
+	status, _ := p.readiness(ctx)
 	return status == http.StatusOK
 }
 
-// get asks the relay's own HTTP server; 0 where it does not answer.
-func (p *relayProcess) get(ctx context.Context, path string) (status int, body string) {
+// readiness is what /readyz says; 0 where nobody answers.
+func (p *relayProcess) readiness(ctx context.Context) (status int, body string) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.listen+path, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.listen+"/readyz", nil)
 	if err != nil {
 		return 0, ""
 	}

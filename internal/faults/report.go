@@ -151,7 +151,8 @@ func (r *report) addEarlier(path string) error {
 		}
 	}
 	r.Took += earlier.Took
-	r.Earlier = append(earlier.Earlier, earlier.Command+" (load "+earlier.Load+")")
+	r.Earlier = append(r.Earlier, earlier.Earlier...)
+	r.Earlier = append(r.Earlier, earlier.Command+" (load "+earlier.Load+")")
 	return nil
 }
 

@@ -59,7 +59,7 @@ type rig struct {
 }
 
 // newRig makes a database with the relay's schema and slot, the standard receivers, and a writer that does not write yet.
-func newRig(ctx context.Context, c *campaign, o *options, b binaries) (*rig, error) {
+func newRig(c *campaign, o *options, b binaries) (*rig, error) {
 	dir := filepath.Join(o.dir, c.name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("make a folder: %w", err)

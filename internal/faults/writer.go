@@ -213,12 +213,6 @@ func (w *writer) matching(patterns []string) int {
 	return n
 }
 
-func (w *writer) count() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.committed)
-}
-
 // committedType returns the type of a committed event.
 func (w *writer) committedType(id uuid.UUID) (string, bool) {
 	w.mu.Lock()
