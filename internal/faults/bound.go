@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 )
 
@@ -19,33 +20,47 @@ func (r *rig) killed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	unrecorded, err := r.unrecorded(ctx)
-	if err != nil {
-		return err
+	before := r.result.Bound
+	for _, rec := range r.receivers {
+		if err := r.addUntold(ctx, rec); err != nil {
+			return fmt.Errorf("count attempts: %w", err)
+		}
 	}
-	if unrecorded > r.known {
-		r.result.MostAtOnce = max(r.result.MostAtOnce, unrecorded-r.known)
-		r.known = unrecorded
-	}
-	r.result.Bound = r.known
+	r.result.MostAtOnce = max(r.result.MostAtOnce, r.result.Bound-before)
 	return nil
 }
 
-// unrecorded is how many requests have come of which no attempt in the log tells: with a relay running, those in flight too.
-func (r *rig) unrecorded(ctx context.Context) (int, error) {
-	requests, known := 0, 0
-	for _, rec := range r.receivers {
-		_, n := rec.counts()
-		requests += n
-	}
-	if err := r.query(ctx, unrecordedSQL, nil, &known); err != nil {
-		return 0, fmt.Errorf("count attempts: %w", err)
-	}
-	return requests - known, nil
+// delivered is an event at a receiver.
+type delivered struct {
+	receiver *receiver
+	event    uuid.UUID
 }
 
-// surplus is unrecorded taken one by one, for where the log may tell of attempts that never came: requests of which no
-// attempt tells, all in all.
+// addUntold adds to the bound the requests that have come to a receiver since the last time, and of which no attempt tells.
+func (r *rig) addUntold(ctx context.Context, rec *receiver) error {
+	ids, times := rec.takeRecent()
+	var told []int
+	err := r.with(ctx, func(conn *pgx.Conn) error {
+		rows, err := conn.Query(ctx, toldSQL, r.ids[rec], ids)
+		if err == nil {
+			told, err = pgx.CollectRows(rows, pgx.RowTo[int])
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for i, id := range ids {
+		key := delivered{rec, id}
+		if more := times[i] - told[i]; more > r.untold[key] {
+			r.result.Bound += more - r.untold[key]
+			r.untold[key] = more
+		}
+	}
+	return nil
+}
+
+// surplus is the number of requests of which no attempt tells, all in all.
 func (r *rig) surplus(ctx context.Context) (int, error) {
 	n := 0
 	for _, rec := range r.receivers {

@@ -23,11 +23,12 @@ SELECT d.event_id, d.status, d.attempts, d.due_at IS NOT NULL,
 
 const reachedSQL = `a.response_code IS NOT NULL OR a.error_class IN ('reset', 'timeout', 'protocol', 'other')`
 
-// unrecordedSQL counts the attempts that receivers may know of. Those of events that the retention removes don't count.
-const unrecordedSQL = `
-SELECT count(*) FROM outbox.attempts AS a
-  JOIN outbox.deliveries AS d ON d.id = a.delivery_id
- WHERE (` + reachedSQL + `) AND NOT starts_with(d.event_type, 'old.')`
+// toldSQL counts, for events in order, the attempts at one subscription that the receiver may know of.
+const toldSQL = `
+SELECT count(a.attempt) FILTER (WHERE ` + reachedSQL + `)
+  FROM unnest($2::uuid[]) WITH ORDINALITY AS e(id, n)
+  LEFT JOIN outbox.attempts AS a ON a.delivery_id = outbox.delivery_id(e.id, $1::text::uuid)
+ GROUP BY e.n ORDER BY e.n`
 
 // readLog reads what the database has of one subscription.
 func readLog(ctx context.Context, conn *pgx.Conn, subscription string) (map[uuid.UUID]*logged, error) {

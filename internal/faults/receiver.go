@@ -57,10 +57,11 @@ type receiver struct {
 	server *http.Server
 	open   atomic.Int64 // Connections.
 
-	mu    sync.Mutex
-	now   behaviour
-	seen  map[uuid.UUID]int
-	total int // Requests, without those of expiring types.
+	mu     sync.Mutex
+	now    behaviour
+	seen   map[uuid.UUID]int
+	total  int                    // Requests, without those of expiring types.
+	recent map[uuid.UUID]struct{} // Events of these since they were last asked for.
 }
 
 // startReceiver listens on a loopback port. Requests are taken once the secret is known.
@@ -69,7 +70,7 @@ func startReceiver(dir, name string, kind behaviour, patterns ...string) (*recei
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{name: name, patterns: patterns, kind: kind, now: kind, journal: j, seen: make(map[uuid.UUID]int)}
+	r := &receiver{name: name, patterns: patterns, kind: kind, now: kind, journal: j, seen: make(map[uuid.UUID]int), recent: make(map[uuid.UUID]struct{})}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start receiver %s: %w", name, err)
@@ -116,6 +117,7 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	r.seen[id]++
 	if !expiring(typ) {
 		r.total++
+		r.recent[id] = struct{}{}
 	}
 	r.journal.write(fmt.Sprintf("%d %s %s %s %s", time.Now().UnixNano(), id, hash, signed, did))
 	late := r.now == slow
@@ -166,6 +168,17 @@ func (r *receiver) got(id uuid.UUID) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seen[id] > 0
+}
+
+// takeRecent returns how often each event has come of which something came since it was last called.
+func (r *receiver) takeRecent() (ids []uuid.UUID, times []int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id := range r.recent {
+		ids, times = append(ids, id), append(times, r.seen[id])
+	}
+	clear(r.recent)
+	return ids, times
 }
 
 // counts returns how many different events have come, and how many requests.

@@ -55,7 +55,7 @@ type rig struct {
 	conn *pgx.Conn // For exec and query; nil where it is to be made.
 
 	result *result
-	known  int // Requests that no attempt told of at the last kill.
+	untold map[delivered]int // Requests at the kills so far of which no attempt tells.
 }
 
 // newRig makes a database with the relay's schema and slot, the standard receivers, and a writer that does not write yet.
@@ -66,7 +66,7 @@ func newRig(c *campaign, o *options, b binaries) (*rig, error) {
 	}
 	name := []byte(c.name)
 	r := &rig{
-		name: c.name, seed: o.seed, long: o.long, points: o.points, dir: dir, binaries: b, ids: make(map[*receiver]string),
+		name: c.name, seed: o.seed, long: o.long, points: o.points, dir: dir, binaries: b, ids: make(map[*receiver]string), untold: make(map[delivered]int),
 		random: rand.New(rand.NewPCG(o.seed, uint64(len(name))<<32|uint64(name[0])<<16|uint64(name[len(name)-1]))),
 		result: &result{Campaign: c.name, Seed: o.seed},
 	}
