@@ -42,6 +42,9 @@ func newReport(ctx context.Context, o *options) *report {
 	if o.only != "" {
 		r.Command += " -only " + o.only
 	}
+	if o.points != "" && o.points != "*/*" {
+		r.Command += " -points '" + o.points + "'"
+	}
 	if o.bound > 0 {
 		r.Command += " -for " + o.bound.String()
 	}
