@@ -11,7 +11,8 @@
 // the database (tracker.go); a crash reads the rest again.
 //
 // Nobody waits for a slow URL. A delivery that is not settled in half a second is written down as pending, with a lease;
-// from then on the database owns it, the slot moves on, and any relay takes it up when it is due (watch.go, claimer.go).
+// from then on the database owns it, the slot moves on, and any relay takes it up when it is due (watch.go, claimer.go). So
+// is one that has waited for two seconds in a lane behind retries.
 //
 // # The way of an event
 //
@@ -25,7 +26,7 @@
 //	   │                 └── hanging, or full while others wait: written down as pending ──┐
 //	sender      sign, POST, classify → outcome                                             │
 //	   │                                                                                   │
-//	recorder    outcomes and pending rows, one statement a batch ◄─────────────────────────┘
+//	recorder    outcomes and pending rows in batches: what is new, what may be there ◄─────┘
 //	   │ committed
 //	tracker     which transactions are settled → the position to confirm
 //

@@ -61,7 +61,7 @@ func (s *sequence) actions() map[string]func(*rapid.T) {
 
 func skipUnless(t *rapid.T, possible bool) {
 	if !possible {
-		t.Skip("not now")
+		t.Skip("not possible in this state: rapid draws another action")
 	}
 }
 
