@@ -32,6 +32,7 @@ var functions = template.FuncMap{
 	"join":      strings.Join,
 	"gone":      func(ago time.Duration) bool { return ago > relayGone },
 	"seconds":   durationText,
+	"prose":     prose,
 }
 
 const (
@@ -54,6 +55,18 @@ func stamp(at any) template.HTML {
 	}
 	t = t.UTC()
 	return template.HTML(`<time datetime="` + t.Format(stampISO) + `">` + t.Format(stampFormat) + `</time>`) //nolint:gosec // Digits and names of months.
+}
+
+// prose is a text in which commands stand between backticks.
+func prose(text string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(text, "`") {
+		if part = html.EscapeString(part); i%2 == 1 {
+			part = "<code>" + part + "</code>"
+		}
+		b.WriteString(part)
+	}
+	return template.HTML(b.String()) //nolint:gosec // Escaped.
 }
 
 // millis says a number of milliseconds.
