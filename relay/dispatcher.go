@@ -24,7 +24,8 @@ type verdict int
 
 const (
 	taken   verdict = iota // On its way or in the queue.
-	busy                   // The lane is full and moving: worth waiting for.
+	busy                   // The lane is full and moving: worth waiting for, where that keeps nobody else waiting.
+	quick                  // The lane is full, and so quick that nobody loses by waiting for it.
 	hanging                // The lane is full and stale: write the delivery down.
 )
 
@@ -51,6 +52,7 @@ type dispatcher struct {
 	stopped bool
 	begging bool // The tailer waits for room.
 	unowned int  // Deliveries of the stream that are in a lane and not written down.
+	offered int  // How often offer was called.
 
 	backlogs []*lane // Lanes for which the database holds deliveries.
 }
@@ -168,6 +170,9 @@ func (p *dispatcher) offer(d *delivery) verdict {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := p.laneOf(d)
+	l.tempo.tell(now, p.offered)
+	l.tempo.offered++
+	p.offered++
 	switch {
 	case len(l.queue) == 0 && p.mayStart(l, now):
 		p.begin(l, d, now)
@@ -177,6 +182,9 @@ func (p *dispatcher) offer(d *delivery) verdict {
 		return hanging
 	case l.queueFull(d.event.size):
 		p.begging = true
+		if l.tempo.quick() {
+			return quick
+		}
 		return busy
 	default:
 		d.queued = now
@@ -280,6 +288,8 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 		p.counted--
 	}
 	l.end(d, now)
+	l.tempo.tell(now, p.offered)
+	l.tempo.ended++
 	if !d.spilled && !d.claimed {
 		p.unowned--
 	}

@@ -50,6 +50,7 @@ type lane struct {
 
 	limits limits // The subscription's own, as last seen.
 	pace   pace
+	tempo  tempo
 
 	finished time.Time // When a request last ended, or when the lane was last empty.
 	waiting  bool      // Stands in the dispatcher's list of lanes that wait for the limit of all.

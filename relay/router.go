@@ -185,6 +185,10 @@ func (r *router) forward(ctx context.Context, d *delivery) error {
 				return err
 			}
 			r.patienceLeft -= time.Since(start)
+		case quick:
+			if err := r.pause(ctx, tempoSpan); err != nil {
+				return err
+			}
 		}
 	}
 }

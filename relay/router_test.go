@@ -149,6 +149,35 @@ func TestRouterHasPatienceOnlyWhileOthersAreBusy(t *testing.T) {
 	})
 }
 
+// Whoever has nothing to do loses nothing while the stream waits for a quick lane; for one that has become slow it does not
+// wait on.
+func TestRouterWaitsForAQuickLane(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newRouterBench(1000, 16)
+		lane := b.subscribe("mine")
+		b.subscribe("idle")
+		b.bench.lasts(lane, time.Millisecond) // 16,000 a second.
+		for range 4 * tempoSpan / time.Millisecond {
+			b.commit(t, ctx, 1, "mine", 15)
+			b.bench.pass(time.Millisecond)
+		}
+		require.Zero(t, b.pauses)
+		soon, cancel := context.WithTimeout(ctx, time.Minute)
+		defer cancel()
+		b.commit(t, soon, 2, "mine", 20*laneQueueLength)
+		require.NotZero(t, b.pauses)
+		require.Empty(t, b.entries(entryUnsent), "it waited")
+
+		b.bench.lasts(lane, 400*time.Millisecond)
+		began := time.Now()
+		b.commit(t, ctx, 3, "mine", laneQueueLength+100)
+		require.LessOrEqual(t, time.Since(began), 3*tempoSpan+patience)
+		require.NotEmpty(t, b.entries(entryUnsent))
+		b.bench.pass(time.Minute)
+		b.bench.requireEmpty(t)
+	})
+}
+
 func TestRouterWritesDownWhatHangs(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newRouterBench(1000, 2)
