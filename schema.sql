@@ -14,7 +14,7 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 3.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 4.';
 
 
 -- Functions that defaults and checks below call ---------------------------------------------------------------------
@@ -380,6 +380,7 @@ CREATE TABLE IF NOT EXISTS outbox.relay_state (
   scanned_lsn       pg_lsn      NOT NULL,
   confirmed_lsn     pg_lsn      NOT NULL,
   updated_at        timestamptz NOT NULL DEFAULT now(),
+  read_lsn          pg_lsn,
 
   CONSTRAINT relay_state_pkey PRIMARY KEY (slot)
 );
@@ -506,7 +507,8 @@ BEGIN
     ('events', 'traceparent', 'text'),
     ('subscriptions', 'rate', 'double precision CONSTRAINT subscriptions_rate_check CHECK (rate BETWEEN 0.001 AND 100000)'),
     ('subscriptions', 'concurrency', 'integer CONSTRAINT subscriptions_concurrency_check CHECK (concurrency BETWEEN 1 AND 10000)'),
-    ('subscriptions', 'timeout', 'interval CONSTRAINT subscriptions_timeout_check CHECK (timeout > ''0'' AND timeout <= ''1 hour'')')
+    ('subscriptions', 'timeout', 'interval CONSTRAINT subscriptions_timeout_check CHECK (timeout > ''0'' AND timeout <= ''1 hour'')'),
+    ('relay_state', 'read_lsn', 'pg_lsn')
   ) AS w(relation, name, definition)
   LOOP
     IF NOT EXISTS (SELECT FROM pg_attribute
@@ -517,6 +519,8 @@ BEGIN
 END
 $$;
 
+COMMENT ON COLUMN outbox.relay_state.read_lsn IS
+  'No relay has read a transaction that was committed here or later; NULL: one is reading, or was killed while it did.';
 COMMENT ON COLUMN outbox.events.traceparent IS 'The trace that it belongs to (W3C Trace Context), sent on as the header traceparent; what is none is not sent.';
 COMMENT ON COLUMN outbox.subscriptions.rate IS 'Requests a second at most, evenly spaced; NULL: no limit.';
 COMMENT ON COLUMN outbox.subscriptions.concurrency IS 'Requests in flight at most; NULL: delivery.concurrency_per_subscription.';

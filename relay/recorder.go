@@ -42,6 +42,7 @@ const (
 // last batch was being written goes with the next. It tries again until the database takes it.
 type recorder struct {
 	db      store.DB
+	save    store.DB // The same, for the statements that save outcomes: the many.
 	log     *slog.Logger
 	metrics *metrics
 	timeout time.Duration                          // delivery.timeout, which a lease must outlast.
@@ -88,7 +89,7 @@ const (
 )
 
 func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duration) *recorder {
-	r := &recorder{db: db, log: log, metrics: m, timeout: timeout, wake: make(chan struct{}, 1)}
+	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, wake: make(chan struct{}, 1)}
 	r.relief = sync.NewCond(&r.mu)
 	return r
 }

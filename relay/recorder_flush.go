@@ -127,7 +127,7 @@ func (r *recorder) flushFresh(ctx context.Context, rows []*store.Record) error {
 	for _, rec := range rows {
 		b.Add(rec)
 	}
-	if err := store.SaveNewRecords(ctx, r.db, &b); err == nil || !refused(err) {
+	if err := store.SaveNewRecords(ctx, r.save, &b); err == nil || !refused(err) {
 		return err
 	}
 	return r.flushRows(ctx, rows)
@@ -142,7 +142,7 @@ func (r *recorder) flushRows(ctx context.Context, rows []*store.Record) error {
 	for _, rec := range rows {
 		b.Add(rec)
 	}
-	err := store.SaveRecords(ctx, r.db, &b)
+	err := store.SaveRecords(ctx, r.save, &b)
 	if err == nil || !refused(err) {
 		return err
 	}

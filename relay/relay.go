@@ -44,6 +44,7 @@ type Relay struct {
 	body    func(eventRow) []byte
 
 	db       *pgxpool.Pool
+	prepares bool                        // Its statements may be prepared.
 	database string                      // Its name.
 	home     atomic.Pointer[store.Place] // Which database it is; nil until that is settled.
 
@@ -153,6 +154,9 @@ func (r *Relay) Run(ctx context.Context) error {
 	defer endRecording()
 	r.work = work
 	r.recorder = newRecorder(r.db, r.log, r.metrics, r.cfg.Delivery.Timeout)
+	if r.prepares {
+		r.recorder.save = store.Prepared(r.db)
+	}
 	r.recorder.spilled, r.recorder.failing = r.wroteDown, r.databaseFails
 	r.claimer = &claimer{
 		db: r.db, log: r.log, dispatch: r.dispatch, record: r.recorder, metrics: r.metrics,
@@ -390,9 +394,11 @@ func (r *Relay) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if pooled && cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
-			// A transaction pooler forgets prepared statements; descriptions kept here do as well.
+		if cfg.ConnConfig.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
+			// Of a prepared statement Postgres keeps a plan made when the tables were small, and reads them whole by it when they
+			// have grown, until they are analyzed. A transaction pooler forgets prepared statements besides.
 			cfg.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+			r.prepares = !pooled
 		}
 		cfg.MaxConns = max(cfg.MaxConns, poolSize)
 		cfg.AfterConnect = r.stayHome

@@ -120,14 +120,20 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	if err != nil {
 		return err
 	}
+	if err := store.BeginReading(beginning, r.db, r.cfg.Replication.Slot); err != nil {
+		return err
+	}
 	r.pulse.reset(time.Now())
 	if err := r.startStream(intake, conn); err != nil {
 		return r.withoutPublication(intake, err)
 	}
 	failpoint.Hit("stream/after-start")
-	// Nobody else has the slot now. What was committed up to here may have been delivered by whoever had it before.
-	if route.until, err = store.CurrentWAL(beginning, r.db); err != nil {
-		return err
+	// Nobody else has the slot now. What was committed up to here may have been delivered by whoever had it before, unless
+	// that one told how far it had come.
+	if route.until = ready.state.Read; route.until == 0 {
+		if route.until, err = store.CurrentWAL(beginning, r.db); err != nil {
+			return err
+		}
 	}
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
@@ -195,9 +201,25 @@ func (r *Relay) endStream(t *tailer) error {
 		return err
 	}
 	failpoint.Hit("stop/before-finish")
-	err := t.finish(ctx)
+	if err := t.finish(ctx); err != nil {
+		return err
+	}
 	failpoint.Hit("stop/after-finish")
-	return err
+	r.leaveRead(ctx, t)
+	failpoint.Hit("stop/after-read")
+	return nil
+}
+
+// leaveRead leaves word of how far the stream was read, for whoever reads it next: deliveries of later transactions need no
+// looking up. Without it they are looked up all the same.
+func (r *Relay) leaveRead(ctx context.Context, t *tailer) {
+	err := t.conn.Conn().SetDeadline(time.Now().Add(2 * time.Second))
+	if err == nil {
+		err = store.EndReading(ctx, t.conn, r.cfg.Replication.Slot, max(t.router.until, t.lastRead+1))
+	}
+	if err != nil {
+		r.log.Debug("could not leave word of how far the stream was read", "error", explain(err))
+	}
 }
 
 // checkpoints persists positions that may be confirmed, so that the tailer may confirm them.

@@ -59,7 +59,8 @@ type tailer struct {
 
 	relations map[uint32]*relation
 	row       tuple
-	tx        *transaction // The transaction being read; nil between two.
+	tx        *transaction  // The transaction being read; nil between two.
+	lastRead  pglogrepl.LSN // The commit of the last transaction that was begun to be read.
 	serverEnd pglogrepl.LSN
 	safe      atomic.Uint64 // What could be confirmed now, for whoever persists it.
 	sent      pglogrepl.LSN
@@ -99,16 +100,17 @@ func (t *tailer) readSome(ctx context.Context) error {
 	}
 	for n := 0; n < 1000; n++ {
 		msg, err := t.conn.ReceiveMessage(context.Background())
+		now := time.Now()
+		if !t.pulse.alive(now) {
+			return errHeldStill
+		}
 		if isTimeout(err) {
 			return t.router.lookUp(ctx)
 		}
 		if err != nil {
 			return fmt.Errorf("read the stream: %w", err)
 		}
-		t.heardAt = time.Now()
-		if !t.pulse.alive(t.heardAt) {
-			return errHeldStill
-		}
+		t.heardAt = now
 		if err := t.handle(ctx, msg); err != nil {
 			return err
 		}
@@ -177,7 +179,7 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		if err := m.Decode(wal[1:]); err != nil {
 			return fmt.Errorf("read a transaction's begin: %w", err)
 		}
-		t.tx = t.tracker.begin(m.FinalLSN, m.CommitTime)
+		t.tx, t.lastRead = t.tracker.begin(m.FinalLSN, m.CommitTime), m.FinalLSN
 		failpoint.Hit("tailer/after-begin")
 	case pglogrepl.MessageTypeCommit:
 		var m pglogrepl.CommitMessage

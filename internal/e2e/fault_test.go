@@ -200,7 +200,7 @@ func TestAPausedLeaderOverwritesNothing(t *testing.T) {
 // What the server had sent to a leader before it gave it up waits in the connection. Another relay has delivered that by the
 // time that the first goes on.
 func TestAPausedLeaderSendsNothingOfWhatItMissed(t *testing.T) {
-	cluster := pgtest.Private(t, postgres.Options{FsyncOff: true, Settings: map[string]string{"wal_sender_timeout": "2s"}})
+	cluster := pgtest.Private(t, postgres.Options{FsyncOff: true, Settings: map[string]string{"wal_sender_timeout": "4s"}})
 	require.NoError(t, cluster.CreateDatabase(context.Background(), "app"))
 	url := cluster.URL("app")
 	pgtest.Migrate(t, url)

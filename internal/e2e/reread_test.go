@@ -46,6 +46,47 @@ func TestAChangeReadAgainCancelsNothingThatCameAfter(t *testing.T) {
 	require.Zero(t, r.Count(before))
 }
 
+// A relay that stops in order leaves word of how far it has read, so that what comes later need not be looked up; one that is
+// killed leaves none, nor does one that reads.
+func TestARelayLeavesWordOfHowFarItHasRead(t *testing.T) {
+	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
+	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
+	subscribe(t, db, r, "*")
+	read := func() (at string) {
+		return value[string](t, db, `SELECT coalesce(read_lsn::text, 'unknown') FROM outbox.relay_state WHERE slot = $1`, slot)
+	}
+	output, code := command(t, []string{
+		"RELAY_DATABASE_URL=" + url, "RELAY_REPLICATION_SLOT=" + slot, "RELAY_REPLICATION_PUBLICATION=" + slot,
+	}, "init")
+	require.Zero(t, code, output)
+	require.Equal(t, value[string](t, db, `SELECT scanned_lsn::text FROM outbox.relay_state WHERE slot = $1`, slot), read(), "nothing yet")
+
+	sent := 0
+	deliver := func(of *instance) {
+		before := value[string](t, db, `SELECT pg_current_wal_lsn()::text`)
+		for range 20 {
+			emit(t, db, "a")
+		}
+		sent += 20
+		await(t, "all recorded", func() bool {
+			return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == sent
+		})
+		require.Equal(t, "unknown", read(), "while it reads")
+		of.stop()
+		require.True(t, value[bool](t, db, `SELECT $1::pg_lsn > $2::pg_lsn`, read(), before), "%s is after %s", read(), before)
+	}
+	deliver(start(t, url, slot))
+	left := read()
+	start(t, url, slot).stop()
+	require.Equal(t, left, read(), "nothing came")
+
+	killed := start(t, url, slot)
+	killed.kill()
+	require.Equal(t, "unknown", read())
+	deliver(start(t, url, slot))
+	require.Equal(t, sent, r.Len(), "each once")
+}
+
 func TestAHugeBacklogIsCancelled(t *testing.T) {
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)

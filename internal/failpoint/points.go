@@ -60,7 +60,8 @@ var Points = []Point{
 
 	{"stop/after-intake", Stop, "nothing is read or claimed any more, requests are in flight"},
 	{"stop/before-finish", Stop, "all is recorded and the position is written down, the server was not told"},
-	{"stop/after-finish", Stop, "the server was told the last position, the relay still runs"},
+	{"stop/after-finish", Stop, "the server was told the last position, nobody how far the stream was read"},
+	{"stop/after-read", Stop, "all is left in order, the relay still runs"},
 
 	{"retention/after-events", Retention, "old events are removed, their deliveries are not"},
 	{"retention/after-batch", Retention, "one batch of old deliveries is removed"},

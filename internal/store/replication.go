@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/outboxrelay/relay/internal/failpoint"
 )
@@ -61,6 +62,7 @@ type State struct {
 	PublicationOID   int64
 	Scanned          pglogrepl.LSN
 	Confirmed        pglogrepl.LSN
+	Read             pglogrepl.LSN // No transaction committed here or later was read yet; 0: unknown.
 }
 
 var (
@@ -75,8 +77,8 @@ var (
 // LoadState returns what is remembered of a slot, or nil.
 func LoadState(ctx context.Context, db DB, slot string) (*State, error) {
 	var s State
-	var scanned, confirmed string
-	err := db.QueryRow(ctx, stateSQL, slot).Scan(&s.SystemIdentifier, &s.DatabaseOID, &s.PublicationOID, &scanned, &confirmed)
+	var scanned, confirmed, read string
+	err := db.QueryRow(ctx, stateSQL, slot).Scan(&s.SystemIdentifier, &s.DatabaseOID, &s.PublicationOID, &scanned, &confirmed, &read)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -85,6 +87,9 @@ func LoadState(ctx context.Context, db DB, slot string) (*State, error) {
 	}
 	if err == nil {
 		s.Confirmed, err = pglogrepl.ParseLSN(confirmed)
+	}
+	if err == nil {
+		s.Read, err = pglogrepl.ParseLSN(read)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("load relay state: %w", err)
@@ -104,6 +109,24 @@ func ForgetState(ctx context.Context, db DB, slot string) error {
 func SaveConfirmed(ctx context.Context, db DB, slot string, at pglogrepl.LSN) error {
 	if _, err := db.Exec(ctx, saveConfirmedSQL, slot, at.String()); err != nil {
 		return fmt.Errorf("note confirmed position: %w", err)
+	}
+	return nil
+}
+
+// BeginReading notes that a stream begins: how far it is read is unknown from now on. The caller leads.
+func BeginReading(ctx context.Context, db DB, slot string) error {
+	if _, err := db.Exec(ctx, "UPDATE outbox.relay_state SET read_lsn = NULL WHERE slot = $1 AND read_lsn IS NOT NULL", slot); err != nil {
+		return fmt.Errorf("note that the stream begins: %w", err)
+	}
+	return nil
+}
+
+// EndReading notes that no transaction committed at a position or later was read. It goes over the stream's own connection,
+// which has ended its stream in order: while that lives, nobody else leads.
+func EndReading(ctx context.Context, conn *pgconn.PgConn, slot string, at pglogrepl.LSN) error {
+	sql := "UPDATE outbox.relay_state SET read_lsn = " + quoteLiteral(at.String()) + " WHERE slot = " + quoteLiteral(slot)
+	if _, err := conn.Exec(ctx, sql).ReadAll(); err != nil {
+		return fmt.Errorf("note how far the stream was read: %w", err)
 	}
 	return nil
 }

@@ -125,6 +125,22 @@ func TestState(t *testing.T) {
 	require.Equal(t, value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), begun.DatabaseOID)
 	require.NotZero(t, begun.Scanned)
 	require.Equal(t, begun.Scanned, begun.Confirmed)
+	require.Equal(t, begun.Scanned, begun.Read, "of a new slot nothing was read")
+
+	require.NoError(t, store.BeginReading(ctx, db, "relay"))
+	state, err = store.LoadState(ctx, db, "relay")
+	require.NoError(t, err)
+	require.Zero(t, state.Read)
+	conn, err := db.Acquire(ctx)
+	require.NoError(t, err)
+	defer conn.Release()
+	require.NoError(t, store.EndReading(ctx, conn.Conn().PgConn(), "relay", begun.Read+1))
+	state, err = store.LoadState(ctx, db, "relay")
+	require.NoError(t, err)
+	require.Equal(t, begun.Read+1, state.Read)
+	other, err := store.LoadState(ctx, db, "other")
+	require.NoError(t, err)
+	require.Equal(t, other.Scanned, other.Read, "another slot is left alone")
 
 	for _, at := range []pglogrepl.LSN{begun.Confirmed + 0x2_0000_0000, begun.Confirmed + 1} { // It never goes back.
 		require.NoError(t, store.SaveConfirmed(ctx, db, "relay", at))
@@ -133,7 +149,7 @@ func TestState(t *testing.T) {
 		require.Equal(t, begun.Confirmed+0x2_0000_0000, state.Confirmed)
 		require.Equal(t, begun.Scanned, state.Scanned)
 	}
-	other, err := store.LoadState(ctx, db, "other")
+	other, err = store.LoadState(ctx, db, "other")
 	require.NoError(t, err)
 	require.Equal(t, other.Scanned, other.Confirmed, "another slot is left alone")
 
