@@ -76,7 +76,9 @@ type prepared struct {
 // prepareSlot sees to it that publication and slot are there and that nothing was lost since they were last used; where
 // it may have been, it makes the slot anew and scans the outbox. The caller leads.
 func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared, error) {
-	system, err := pglogrepl.IdentifySystem(ctx, conn)
+	looking, cancel := context.WithTimeout(ctx, recordTimeout) // On a connection that hangs it would wait for ever.
+	defer cancel()
+	system, err := pglogrepl.IdentifySystem(looking, conn)
 	if err != nil {
 		return nil, fmt.Errorf("identify the server: %w", err)
 	}
@@ -84,15 +86,15 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 		return nil, fmt.Errorf("the replication connection leads to another cluster than database.url (system identifier %s, not %s)",
 			system.SystemID, home.SystemIdentifier)
 	}
-	publication, err := r.ensurePublication(ctx)
+	publication, err := r.ensurePublication(looking)
 	if err != nil {
 		return nil, err
 	}
-	slot, err := store.FindSlot(ctx, r.db, r.cfg.Replication.Slot)
+	slot, err := store.FindSlot(looking, r.db, r.cfg.Replication.Slot)
 	if err != nil {
 		return nil, err
 	}
-	state, err := store.LoadState(ctx, r.db, r.cfg.Replication.Slot)
+	state, err := store.LoadState(looking, r.db, r.cfg.Replication.Slot)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +106,7 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 		return nil, err
 	}
 	if why == "" {
-		r.surviveFailover(ctx, conn)
+		r.surviveFailover(looking, conn)
 		return &prepared{state: *state, confirmed: slot.Confirmed}, nil
 	}
 	return r.makeSlot(ctx, conn, slot, state, publication, system.SystemID, why)
@@ -148,14 +150,8 @@ func (r *Relay) makeSlot(
 			"slot", name, "publication", r.cfg.Replication.Publication, "reason", why)
 		r.metrics.slotsRemade.Inc()
 	}
-	if err := store.ForgetState(ctx, r.db, name); err != nil {
+	if err := r.forgetSlot(ctx, old); err != nil {
 		return nil, err
-	}
-	failpoint.Hit("slot/after-forget")
-	if old != nil {
-		if err := store.DropSlot(ctx, r.db, name); err != nil {
-			return nil, err
-		}
 	}
 	r.setReason("waiting for transactions that are under way to end, so that the replication slot can be made")
 	made, err := r.createSlot(ctx, conn)
@@ -178,13 +174,29 @@ func (r *Relay) makeSlot(
 	}
 	failpoint.Hit("slot/after-scan")
 	r.log.Info("scanned the outbox", "slot", name, "deliveries_found", found)
-	fresh, err := store.LoadState(ctx, r.db, name)
+	looking, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	fresh, err := store.LoadState(looking, r.db, name)
 	if err != nil || fresh == nil {
 		return nil, errors.Join(err, errors.New("the state of the slot just made is not there"))
 	}
 	r.confirmedEver = fresh.Confirmed
 	r.claimer.wakeUp()
 	return &prepared{state: *fresh, confirmed: fresh.Confirmed}, nil
+}
+
+// forgetSlot forgets what is known of the slot and drops it, where it is there.
+func (r *Relay) forgetSlot(ctx context.Context, old *store.Slot) error {
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	if err := store.ForgetState(ctx, r.db, r.cfg.Replication.Slot); err != nil {
+		return err
+	}
+	failpoint.Hit("slot/after-forget")
+	if old == nil {
+		return nil
+	}
+	return store.DropSlot(ctx, r.db, r.cfg.Replication.Slot)
 }
 
 // wantedRelations are the tables whose inserts the stream must hold.
