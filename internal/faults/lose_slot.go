@@ -33,7 +33,8 @@ var losses = []loss{
 			return err
 		}
 		pause(ctx, 200*time.Millisecond) // So that events come between.
-		return r.exec(ctx, makePublicationSQL)
+		// The relay may have made it by now: that one goes as well, in the same transaction.
+		return r.exec(ctx, "DROP PUBLICATION IF EXISTS relay; "+makePublicationSQL)
 	}},
 	{"slot invalidated by max_slot_wal_keep_size", invalidateSlot},
 }
