@@ -157,7 +157,7 @@ func TestRouterWaitsForAQuickLane(t *testing.T) {
 		lane := b.subscribe("mine")
 		b.subscribe("idle")
 		b.bench.lasts(lane, time.Millisecond) // 16,000 a second.
-		for range 4 * tempoSpan / time.Millisecond {
+		for range 10 * tempoSpan / time.Millisecond {
 			b.commit(t, ctx, 1, "mine", 15)
 			b.bench.pass(time.Millisecond)
 		}
@@ -171,7 +171,7 @@ func TestRouterWaitsForAQuickLane(t *testing.T) {
 		b.bench.lasts(lane, 400*time.Millisecond)
 		began := time.Now()
 		b.commit(t, ctx, 3, "mine", laneQueueLength+100)
-		require.LessOrEqual(t, time.Since(began), 3*tempoSpan+patience)
+		require.LessOrEqual(t, time.Since(began), 5*tempoSpan+patience)
 		require.NotEmpty(t, b.entries(entryUnsent))
 		b.bench.pass(time.Minute)
 		b.bench.requireEmpty(t)

@@ -3,9 +3,11 @@ package relay
 import "time"
 
 const (
-	// tempoSpan is how long a lane is watched before its tempo is told: some hundred requests of a quick receiver, and as long
-	// as others may be kept waiting by a lane that has just become slow.
-	tempoSpan = 50 * time.Millisecond
+	// tempoSpan is how long a lane is watched before its tempo is told: some dozen requests of a quick receiver.
+	tempoSpan = 10 * time.Millisecond
+
+	// tempoStale is how long a lane may do nothing before its tempo is forgotten.
+	tempoStale = 100 * time.Millisecond
 
 	// quickTempo is the tempo, in deliveries a second, from which on the stream waits for a full lane, whoever else has nothing
 	// to do. Writing down and taking up again goes at some thousands a second: who waits behind a quick lane gains little
@@ -14,8 +16,8 @@ const (
 )
 
 // tempo tells how many deliveries a second the stream brings if it waits for a lane whenever that is full: as many as the lane
-// finishes, over the lane's share of what the stream brings. It is told once in tempoSpan; the zero value is ready.
-// Guarded by the dispatcher's lock.
+// finishes, over the lane's share of what the stream brings. It falls by half a span at most, so that a moment in which the
+// machine is busy does not count. The zero value is ready. Guarded by the dispatcher's lock.
 type tempo struct {
 	since   time.Time
 	ended   int // Requests of the lane that ended since then.
@@ -30,9 +32,9 @@ func (t *tempo) tell(now time.Time, all int) {
 	if span < tempoSpan {
 		return
 	}
-	t.last = 0
-	if span < 2*tempoSpan { // Otherwise the lane had nothing to do, or hung.
-		t.last = float64(t.ended) / span.Seconds() * float64(all-t.before) / float64(max(t.offered, 1))
+	fresh := float64(t.ended) / span.Seconds() * float64(all-t.before) / float64(max(t.offered, 1))
+	if t.last = max(fresh, t.last/2); span > tempoStale {
+		t.last = 0
 	}
 	t.since, t.ended, t.offered, t.before = now, 0, 0, all
 }

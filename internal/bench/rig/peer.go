@@ -73,11 +73,9 @@ func (r *Rig) ObservePeer(ctx context.Context, db *Database, peer Peer, url stri
 	if err := r.waitDelivered(ctx, Programs{program}, count); err != nil {
 		return nil, err
 	}
-	got, err := r.Receiver.Arrived(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return match(commits[warm:], got)
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	return r.delays(ctx, commits[warm:])
 }
 
 // commitForPeer has the peers' program commit events.

@@ -48,11 +48,30 @@ func (r *Rig) Observe(ctx context.Context, db *Database, work Stream) (Delays, e
 
 	ctx, cancel := context.WithTimeoutCause(ctx, 30*time.Second, fmt.Errorf("not all %d events arrived", count))
 	defer cancel()
-	got, err := r.Receiver.Wait(ctx, count)
-	if err != nil {
+	if err := r.Receiver.Await(ctx, count); err != nil {
 		return nil, err
 	}
-	return match(committed[warm:], got)
+	return r.delays(ctx, committed[warm:])
+}
+
+// delays waits until all of these have arrived: of the requests so far, some may have been of events that came again, such as
+// a peer's that was stopped before it could mark them as sent.
+func (r *Rig) delays(ctx context.Context, commits []commit) (Delays, error) {
+	for {
+		got, err := r.Receiver.Arrived(ctx)
+		if err != nil {
+			return nil, err
+		}
+		all, missing := match(commits, got)
+		if missing == nil {
+			return all, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, missing
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // commit is an event and when its COMMIT returned.

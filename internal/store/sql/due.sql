@@ -11,4 +11,6 @@ WITH RECURSIVE due AS (
 )
 SELECT due.subscription_id, (extract(epoch FROM due.due_at - clock_timestamp()) * 1e6)::bigint AS due_in_us,
        coalesce(s.rate, 0), coalesce(s.concurrency, 0), coalesce((extract(epoch FROM s.timeout) * 1e6)::bigint, 0)
-  FROM due LEFT JOIN outbox.subscriptions AS s ON s.id = due.subscription_id
+  FROM due
+  LEFT JOIN LATERAL ( -- OFFSET 0: looked up for each of the few, not joined with all that there are.
+    SELECT rate, concurrency, timeout FROM outbox.subscriptions WHERE id = due.subscription_id OFFSET 0) AS s ON true
