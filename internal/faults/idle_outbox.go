@@ -10,9 +10,10 @@ import (
 const (
 	// mostRetained is what an outbox in which nothing happens may keep the server from recycling: four segments.
 	mostRetained = 64 << 20
-	// neighbourRate is how much WAL the other database writes in a second. What is retained grows with it: the relay confirms
-	// every 5 s, and the server moves a slot's restart_lsn when it logs its running transactions, every 15 s.
-	neighbourRate = 2 << 20
+	// neighbourRate is how much WAL the other database writes in a second: 2 GiB in half an hour. What is retained grows with
+	// it: the relay confirms every 5 s, and the server moves a slot's restart_lsn when it logs its running transactions, every
+	// 15 s, to where the ones logged before stand. So it is up to 35 s' worth.
+	neighbourRate = (2 << 30) / (30 * 60)
 )
 
 var idleOutbox = &campaign{
@@ -44,7 +45,7 @@ var idleOutbox = &campaign{
 		if err := r.query(ctx, `SELECT pg_current_wal_lsn()::text`, nil, &start); err != nil {
 			return err
 		}
-		total, most := int64(r.count(120, 2000))<<20, int64(0)
+		total, most := int64(r.count(100, 2000))<<20, int64(0)
 		var written, retained int64
 		began := time.Now()
 		for written < total && ctx.Err() == nil {
@@ -65,7 +66,7 @@ var idleOutbox = &campaign{
 		if err := r.recovered(ctx, time.Now(), recoverWithin); err != nil {
 			return err
 		}
-		r.did(1, 1, "another database wrote %d MiB of WAL, %d MiB/s, while the outbox was idle", written>>20, neighbourRate>>20)
+		r.did(1, 1, "another database wrote %d MiB of WAL, %.1f MiB/s, while the outbox was idle", written>>20, float64(neighbourRate)/(1<<20))
 		r.result.note("the slot held at most %d MiB", most>>20)
 		return r.settle(ctx)
 	},
