@@ -21,9 +21,6 @@ const (
 	// recordBatch is how many records one statement writes: beyond some hundred, a row costs no less.
 	recordBatch = 500
 
-	// copyFrom is how many new rows are written by COPY, not by a statement: from there on its round trips pay.
-	copyFrom = 100
-
 	// recordBacklog is how many records may wait: workers wait beyond it, and with them the tailer. After a crash, what
 	// waited is sent again, so it is kept near what is in flight.
 	recordBacklog = 512
@@ -45,8 +42,7 @@ const (
 // last batch was being written goes with the next. It tries again until the database takes it.
 type recorder struct {
 	db      store.DB
-	save    store.DB                                     // The same, for the statements that save outcomes: the many.
-	copy    func(context.Context, []*store.Record) error // Writes many new rows; nil: a statement does.
+	save    store.DB // The same, for the statements that save outcomes: the many.
 	log     *slog.Logger
 	metrics *metrics
 	timeout time.Duration                          // delivery.timeout, which a lease must outlast.

@@ -123,21 +123,14 @@ func (r *recorder) flushFresh(ctx context.Context, rows []*store.Record) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	if err := r.insertFresh(ctx, rows); err == nil || !refused(err) {
-		return err
-	}
-	return r.flushRows(ctx, rows)
-}
-
-func (r *recorder) insertFresh(ctx context.Context, rows []*store.Record) error {
-	if r.copy != nil && len(rows) >= copyFrom {
-		return r.copy(ctx, rows)
-	}
 	var b store.Batch
 	for _, rec := range rows {
 		b.Add(rec)
 	}
-	return store.SaveNewRecords(ctx, r.save, &b)
+	if err := store.SaveNewRecords(ctx, r.save, &b); err == nil || !refused(err) {
+		return err
+	}
+	return r.flushRows(ctx, rows)
 }
 
 // flushRows writes rows; where the database refuses one for what is in it, the others go without it.
@@ -176,15 +169,14 @@ func (r *recorder) flushBare(ctx context.Context, rec *store.Record, cause error
 	return nil
 }
 
-// refused says whether the database will never take these rows as they are: SQLSTATE classes 0A feature not supported (COPY
-// where there is row-level security), 21 cardinality violation, 22 data exception, 23 integrity constraint violation, 54 program
-// limit exceeded.
+// refused says whether the database will never take these rows as they are: SQLSTATE classes 21 cardinality violation,
+// 22 data exception, 23 integrity constraint violation, 54 program limit exceeded.
 func refused(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return false
 	}
-	for _, class := range []string{"0A", "21", "22", "23", "54"} {
+	for _, class := range []string{"21", "22", "23", "54"} {
 		if strings.HasPrefix(pg.Code, class) {
 			return true
 		}

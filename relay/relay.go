@@ -157,9 +157,6 @@ func (r *Relay) Run(ctx context.Context) error {
 	if r.prepares {
 		r.recorder.save = store.Prepared(r.db)
 	}
-	r.recorder.copy = func(ctx context.Context, rows []*store.Record) error {
-		return r.db.AcquireFunc(ctx, func(conn *pgxpool.Conn) error { return store.CopyNewRecords(ctx, conn.Conn(), rows) })
-	}
 	r.recorder.spilled, r.recorder.failing = r.wroteDown, r.databaseFails
 	r.claimer = &claimer{
 		db: r.db, log: r.log, dispatch: r.dispatch, record: r.recorder, metrics: r.metrics,

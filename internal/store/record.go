@@ -120,7 +120,9 @@ func orNull[T comparable](v T) *T {
 
 var recordSQL = query("record")
 
-// SaveRecords writes a batch in one round trip, all of it or nothing.
+// SaveRecords writes a batch in one round trip, all of it or nothing. One statement, which ends whatever becomes of the connection:
+// a transaction of several, such as COPY needs, would be left open by a connection that has silently gone, and hold the
+// keys of its rows until the server notices, for hours by default; the next try would wait for them.
 func SaveRecords(ctx context.Context, db DB, b *Batch) error { return b.save(ctx, db, recordSQL) }
 
 var recordNewSQL = query("record_new")

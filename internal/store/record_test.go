@@ -3,13 +3,11 @@ package store_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outboxrelay/relay/internal/store"
@@ -58,16 +56,6 @@ func TestSaveEachStatus(t *testing.T) {
 	for _, write := range []func(context.Context, store.DB, *store.Batch) error{store.SaveRecords, store.SaveNewRecords} {
 		testSaveEachStatus(t, db, func(r *store.Record) { require.NoError(t, write(t.Context(), db, batchOf(t, r))) })
 	}
-	testSaveEachStatus(t, db, func(r *store.Record) { require.NoError(t, copyNew(t, db, r)) })
-}
-
-func copyNew(t testing.TB, db *pgxpool.Pool, records ...*store.Record) error {
-	t.Helper()
-	conn, err := db.Acquire(t.Context())
-	require.NoError(t, err)
-	defer conn.Release()
-	defer func() { require.Equal(t, byte('I'), conn.Conn().PgConn().TxStatus(), "no transaction is left open") }()
-	return store.CopyNewRecords(t.Context(), conn.Conn(), records)
 }
 
 func testSaveEachStatus(t *testing.T, db store.DB, write func(*store.Record)) {
@@ -250,48 +238,13 @@ func TestSaveNewMeetsARow(t *testing.T) {
 	require.Len(t, before, 1)
 
 	there = record("accepted", 1, ours)
-	for _, err := range []error{store.SaveNewRecords(t.Context(), db, batchOf(t, fresh, there)), copyNew(t, db, fresh, there)} {
-		var pg *pgconn.PgError
-		require.ErrorAs(t, err, &pg)
-		require.Equal(t, "23505", pg.Code)
-		require.Equal(t, before, whole(t, db))
-	}
+	err := store.SaveNewRecords(t.Context(), db, batchOf(t, fresh, there))
+	var pg *pgconn.PgError
+	require.ErrorAs(t, err, &pg)
+	require.Equal(t, "23505", pg.Code)
+	require.Equal(t, before, whole(t, db))
 	save(t, db, fresh, there)
 	require.Len(t, whole(t, db), 4, "two deliveries with an attempt each")
-}
-
-// What is written by COPY is what a statement writes, whatever the texts hold.
-func TestCopyWritesWhatAStatementWrites(t *testing.T) {
-	t.Parallel()
-
-	db := database(t)
-	var records []*store.Record
-	for i, text := range []string{"", "a", "tab\t, new\nline, \\N, \\.", "\"quoted\"", "smörgåsbord 🎈", strings.Repeat("long ", 5000)} {
-		r := record("retrying", 2, ours)
-		r.ID, r.DueIn = number(100+i), 90*time.Minute
-		r.EventType, r.Tenant, r.URL = "type"+text, "tenant"+text, "https://example.com/"+text
-		r.Attempt.ErrorClass, r.Attempt.Error, r.Attempt.ResponseBody = "tls", text, text
-		if i%2 == 0 {
-			r.UserID = nil
-		}
-		r.EventCreatedAt = []time.Time{created, time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(9999, 12, 31, 23, 59, 59, 999999000, time.UTC)}[i%3]
-		records = append(records, r)
-	}
-	const facts = `SELECT (to_jsonb(d) - '{due_at,last_attempt_at,next_attempt_at}'::text[])::text || (d.next_attempt_at - a.started_at)
-		|| (to_jsonb(a) - 'started_at')::text FROM outbox.deliveries AS d JOIN outbox.attempts AS a ON a.delivery_id = d.id ORDER BY d.id`
-	require.NoError(t, store.SaveNewRecords(t.Context(), db, batchOf(t, records...)))
-	want := values[string](t, db, facts)
-	require.Len(t, want, len(records))
-	forgetAll(t, db)
-	require.NoError(t, copyNew(t, db, records...))
-	require.Equal(t, want, values[string](t, db, facts))
-
-	forgetAll(t, db)
-	records[3].Attempt.ResponseBody = "a\x00b"
-	var pg *pgconn.PgError
-	require.ErrorAs(t, copyNew(t, db, records...), &pg)
-	require.Equal(t, "22021", pg.Code, "as a statement says")
-	require.Empty(t, whole(t, db))
 }
 
 // A record without an attempt leaves what the last one said; the URL is always the newest.

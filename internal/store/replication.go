@@ -149,6 +149,10 @@ func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
 		if _, err := tx.Exec(ctx, "SET TRANSACTION SNAPSHOT "+quoteLiteral(slot.Snapshot)); err != nil {
 			return err
 		}
+		// Where the connection goes silently between two statements, the next scan waits for what this one has written, until then.
+		if _, err := tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = '10s'"); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, scanSQL)
 		if err != nil {
 			return err
