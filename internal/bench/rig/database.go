@@ -132,6 +132,13 @@ func (db *Database) waitRecorded(ctx context.Context, since time.Time, count int
 		since, count)
 }
 
+// WaitFinished waits until nothing is on its way, or waits for its turn; a minute at most.
+func (db *Database) WaitFinished(ctx context.Context) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("deliveries are unfinished"))
+	defer cancel()
+	return db.waitFor(ctx, `SELECT NOT EXISTS (SELECT FROM outbox.deliveries WHERE due_at IS NOT NULL)`)
+}
+
 // clock is the time in the database.
 func (db *Database) clock(ctx context.Context) (at time.Time, err error) {
 	if err = db.Pool.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&at); err != nil {
