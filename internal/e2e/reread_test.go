@@ -78,7 +78,7 @@ func TestARelayLeavesWordOfHowFarItHasRead(t *testing.T) {
 	deliver(start(t, url, slot))
 	left := read()
 	start(t, url, slot).stop()
-	require.Equal(t, left, read(), "nothing came")
+	require.True(t, value[bool](t, db, `SELECT $1::pg_lsn >= $2::pg_lsn`, read(), left), "PostgreSQL 14 sends empty transactions as well")
 
 	killed := start(t, url, slot)
 	killed.kill()
