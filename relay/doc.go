@@ -23,7 +23,7 @@
 //	router      event × matching subscriptions → deliveries; changes of subscriptions come down the same stream
 //	   │
 //	dispatcher  a lane for each subscription: a short queue, a bounded number in flight
-//	   │                 └── hanging, or full while others wait: written down as pending ──┐
+//	   │                 └── hanging, or full and not quick: written down as pending ──────┐
 //	sender      sign, POST, classify → outcome                                             │
 //	   │                                                                                   │
 //	recorder    outcomes and pending rows in batches: what is new, what may be there ◄─────┘
@@ -43,9 +43,9 @@
 //
 // # Sent twice
 //
-// At the start of a stream the WAL may hold what an earlier one has delivered. Up to the position where the WAL ended when
-// the stream began, events are looked up in batches before they go on: a delivery's id is derived from event and
-// subscription, so what stands in the database is known. Before a stream begins in the same process, all that came of the
+// At the start of a stream the WAL may hold what an earlier one has delivered. Up to the position that the earlier one had read
+// when it ended in order, or else to where the WAL ended when the stream began, events are looked up in batches before they
+// go on: a delivery's id is derived from event and subscription, so what stands in the database is known. Before a stream begins in the same process, all that came of the
 // last one is recorded. What is sent twice after a crash is what was in flight or not yet recorded.
 //
 // # Who leads
@@ -59,7 +59,8 @@
 //  1. Intake ends: the tailer reads no more, the claimer claims no more.
 //  2. What waits in the lanes is dropped (the stream brings it again) or given back (the claimer's).
 //  3. Requests in flight end, at most delivery.timeout later, and are recorded.
-//  4. The position is persisted and confirmed, and the slot is free for another relay.
+//  4. The position is persisted and confirmed, word is left of how far the stream was read, and the slot is free for another
+//     relay.
 //
 // A relay whose database takes no writes lets go of the slot at once: nothing could be confirmed, and a server that is
 // shutting down would wait for it. It keeps what it knows until it is written.
