@@ -166,6 +166,7 @@ func TestErrorsTellNothingOfTheDatabase(t *testing.T) {
 	a := s.browser().get("/")
 	require.Equal(t, http.StatusServiceUnavailable, a.code)
 	require.Contains(t, a.text(), "The database is not set up yet")
+	require.Contains(t, a.body, "with <code>relay init</code>.")
 	require.NotContains(t, a.body, "SELECT")
 	require.NotContains(t, a.body, "outbox.subscriptions")
 	require.Contains(t, s.log.String(), "outbox.subscriptions", "the log has it")
