@@ -135,11 +135,11 @@ func TestSeveralRelaysShareTheWork(t *testing.T) {
 			first.stop()
 			relays := make([]*instance, n)
 			for i := range relays {
-				relays[i] = start(t, url, slot)
+				relays[i] = start(t, url, slot, "RELAY_DELIVERY_CONCURRENCY_PER_SUBSCRIPTION=16")
 			}
 			for _, r := range receivers {
 				r.SetStatus(http.StatusOK)
-				r.SetDelay(300 * time.Millisecond) // One relay alone would take seconds.
+				r.SetDelay(300 * time.Millisecond) // So that it lasts for seconds: each relay looks for work twice a second.
 			}
 			_, err := db.Exec(context.Background(), `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`)
 			require.NoError(t, err)
