@@ -1,15 +1,14 @@
 -- Writes what became of a batch of deliveries, and the attempts that were made, in one statement.
 -- A row that is there already is changed only by who holds its lease, and never once it is finished.
+-- unnest stands in the SELECT list, which steps through all arrays at once; in FROM, each would be copied first.
 WITH input AS MATERIALIZED (
-  SELECT * FROM unnest(
-    $1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::text[], $6::text[], $7::text[], $8::text[],
-    $9::text[], $10::int[], $11::uuid[], $12::bigint[], $13::bigint[], $14::bigint[], $15::int[], $16::text[],
-    $17::text[], $18::text[]
-  ) AS i (
-    id, event_id, subscription_id, event_created_at, event_type, tenant, user_id, url,
-    status, attempts, lease, ended_ago_us, due_in_us, duration_us, response_code, error_class,
-    error, response_body
-  )
+  SELECT
+    unnest($1::uuid[]) AS id, unnest($2::uuid[]) AS event_id, unnest($3::uuid[]) AS subscription_id,
+    unnest($4::timestamptz[]) AS event_created_at, unnest($5::text[]) AS event_type, unnest($6::text[]) AS tenant,
+    unnest($7::text[]) AS user_id, unnest($8::text[]) AS url, unnest($9::text[]) AS status,
+    unnest($10::int[]) AS attempts, unnest($11::uuid[]) AS lease, unnest($12::bigint[]) AS ended_ago_us,
+    unnest($13::bigint[]) AS due_in_us, unnest($14::bigint[]) AS duration_us, unnest($15::int[]) AS response_code,
+    unnest($16::text[]) AS error_class, unnest($17::text[]) AS error, unnest($18::text[]) AS response_body
 ), saved AS (
   INSERT INTO outbox.deliveries AS d (
     id, event_id, subscription_id, event_created_at, event_type, tenant, user_id, url,
