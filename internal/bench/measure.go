@@ -22,13 +22,14 @@ type sizes struct {
 	single    int           // Events in one transaction, for memory.
 	sweep     bool          // Try several settings of each peer first.
 	history   []int         // Events that were delivered before, for the size of the tables.
+	longer    int           // Events of a backlog that is long enough to touch most pages of their indexes.
 }
 
 var (
 	full = sizes{rounds: 3, close: 5, drain: 15_000, latency: 8 * time.Second, isolation: 8 * time.Second, host: 2500 * time.Millisecond,
-		many: 300_000, single: 200_000, history: []int{0, 1_000_000}}
+		many: 300_000, single: 200_000, history: []int{0, 1_000_000}, longer: 200_000}
 	small = sizes{rounds: 1, close: 1, drain: 4_000, latency: 3 * time.Second, isolation: 3 * time.Second, host: time.Second,
-		many: 60_000, single: 40_000, history: []int{0, 100_000}}
+		many: 60_000, single: 40_000, history: []int{0, 100_000}, longer: 4_000}
 )
 
 // measurement is one section of the report, in a file of its own.

@@ -1,4 +1,4 @@
--- A backlog as host apps leave it: so many events, so many of them in each transaction.
+-- A backlog as host apps leave it: so many events, so many of them in each transaction, of 100,000 users in no order.
 SET synchronous_commit = off;
 
 CREATE OR REPLACE PROCEDURE pg_temp.commit_backlog(events integer, batch integer, event_type text, data text)
@@ -9,7 +9,7 @@ CREATE OR REPLACE PROCEDURE pg_temp.commit_backlog(events integer, batch integer
   BEGIN
     FOR at IN 1..events BY batch LOOP
       INSERT INTO outbox.events (type, user_id, payload)
-      SELECT event_type, n::text, payload FROM generate_series(at, least(at + batch - 1, events)) AS n;
+      SELECT event_type, (n::bigint * 7919 % 100000)::text, payload FROM generate_series(at, least(at + batch - 1, events)) AS n;
       COMMIT;
     END LOOP;
   END

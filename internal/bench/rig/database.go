@@ -107,6 +107,14 @@ func (db *Database) Insert(ctx context.Context, count, batch int, payload string
 	return nil
 }
 
+// Truncate empties the outbox and the log; there must be no slot, and no relay.
+func (db *Database) Truncate(ctx context.Context) error {
+	if _, err := db.Pool.Exec(ctx, `TRUNCATE outbox.events, outbox.deliveries, outbox.attempts`); err != nil {
+		return fmt.Errorf("empty the outbox: %w", err)
+	}
+	return nil
+}
+
 // waitFor waits until query returns true: then all is recorded.
 func (db *Database) waitFor(ctx context.Context, query string, args ...any) error {
 	const often = 20 * time.Millisecond // exact enough for CPU times, and too little to add to them
