@@ -2,6 +2,7 @@ package wire
 
 import (
 	"net"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -12,7 +13,10 @@ type conn struct {
 
 	raw       net.Conn
 	origin    origin
+	budget    *Budget
+	closed    atomic.Bool
 	kept      bool // Has had an exchange before.
+	madeAt    time.Time
 	idleSince time.Time
 
 	sys  syscall.RawConn // nil where there is none.
@@ -24,8 +28,9 @@ type conn struct {
 // tlsConn is what TLS connections have beyond others.
 type tlsConn interface{ NetConn() net.Conn }
 
-func newConn(nc net.Conn, to origin) *conn {
-	c := &conn{Conn: nc, raw: nc, origin: to}
+// newConn returns a connection that budget has counted.
+func newConn(nc net.Conn, to origin, budget *Budget) *conn {
+	c := &conn{Conn: nc, raw: nc, origin: to, budget: budget, madeAt: time.Now()}
 	if over, ok := nc.(tlsConn); ok {
 		c.raw = over.NetConn()
 	}
@@ -38,7 +43,12 @@ func newConn(nc net.Conn, to origin) *conn {
 }
 
 // close ends the connection at once; for TLS without saying so, since nothing that matters is on its way.
-func (c *conn) close() { _ = c.raw.Close() }
+func (c *conn) close() {
+	_ = c.raw.Close()
+	if c.closed.CompareAndSwap(false, true) {
+		c.budget.give()
+	}
+}
 
 func (c *conn) isPlain() bool { return c.Conn == c.raw }
 

@@ -172,12 +172,13 @@ func (x *exchange) release(reusable bool) {
 	reusable = x.stop() && reusable && g.in.Buffered() == 0 && x.allSent()
 	x.conn, x.gear = nil, nil
 	g.put()
-	if !reusable {
+	now := time.Now()
+	if !reusable || x.t.MaxAge > 0 && now.Sub(c.madeAt) > x.t.MaxAge {
 		c.close()
 		return
 	}
 	c.kept = true
-	x.t.pool.put(c, time.Now(), x.t.IdleTimeout, x.t.MaxIdlePerHost)
+	x.t.pool.put(c, now, x.t.IdleTimeout, x.t.MaxIdlePerHost)
 }
 
 // allSent reports whether the rest of the request has been sent.

@@ -13,9 +13,10 @@ type origin struct {
 
 // pool holds the connections that are not in use, of each origin the longest idle first. The zero value is ready.
 type pool struct {
-	mu    sync.Mutex
-	idle  map[origin][]*conn
-	sweep *time.Timer // Closes what has been idle for too long; nil where nothing is idle.
+	mu     sync.Mutex
+	idle   map[origin][]*conn
+	sweep  *time.Timer // Closes what has been idle for too long; nil where nothing is idle.
+	budget *Budget     // Knows of it as long as sweep is set.
 }
 
 // get takes the connection that came back last, or nil.
@@ -46,6 +47,8 @@ func (p *pool) put(c *conn, now time.Time, timeout time.Duration, limit int) {
 		p.idle[c.origin] = append(conns, c)
 		if p.sweep == nil {
 			p.sweep = time.AfterFunc(timeout, func() { p.closeOlder(timeout) })
+			p.budget = c.budget
+			p.budget.hold(p)
 		}
 	}
 	p.mu.Unlock()
@@ -76,6 +79,7 @@ func (p *pool) closeOlder(timeout time.Duration) {
 	}
 	if next < 0 {
 		p.sweep = nil
+		p.budget.drop(p)
 		return
 	}
 	p.sweep.Reset(next)
@@ -94,5 +98,19 @@ func (p *pool) closeAll() {
 	if p.sweep != nil {
 		p.sweep.Stop()
 		p.sweep = nil
+		p.budget.drop(p)
 	}
+}
+
+// closeOldest closes the connection of some origin that has been idle for longest; it reports whether there was one. The
+// caller holds the lock.
+func (p *pool) closeOldest() bool {
+	for to, conns := range p.idle {
+		if len(conns) > 0 {
+			conns[0].close()
+			p.idle[to] = append([]*conn(nil), conns[1:]...)
+			return true
+		}
+	}
+	return false
 }

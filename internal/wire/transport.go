@@ -50,7 +50,9 @@ type Transport struct {
 	Keep           []string      // The headers of an answer that callers get, in canonical form.
 
 	IdleTimeout    time.Duration // How long a connection is kept for use again. Required.
+	MaxAge         time.Duration // How old a connection is kept at most; an older one is closed after its exchange. 0: no bound.
 	MaxIdlePerHost int           // How many are kept for each host and port. 0: none.
+	Budget         *Budget       // Of all transports that share it. nil: no bound.
 
 	route atomic.Pointer[route]
 	pool  pool
@@ -107,11 +109,13 @@ func (t *Transport) connect(ctx context.Context, to origin, deadline time.Time) 
 	}
 	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
+	t.Budget.take()
 	c, err := dial(ctx, "tcp", to.address)
 	if err != nil {
+		t.Budget.give()
 		return nil, err
 	}
-	return newConn(c, to), nil
+	return newConn(c, to, t.Budget), nil
 }
 
 // explain says of err what kind of end it was: the caller's wish, the deadline, or what err says.

@@ -40,7 +40,7 @@ func TestTurnOnFullConnection(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	require.NoError(t, nc.SetDeadline(time.Now().Add(20*time.Second)))
 
-	c := newConn(nc, origin{})
+	c := newConn(nc, origin{}, nil)
 	c.kept = true
 	request := []byte(strings.Repeat("request ", 1000))
 	require.NoError(t, c.send(request, true))
@@ -92,7 +92,7 @@ func TestPoolClosesWhatIsOld(t *testing.T) {
 		var all []*canned
 		add := func(to origin) {
 			all = append(all, newCanned(nil))
-			p.put(newConn(all[len(all)-1], to), time.Now(), timeout, 8)
+			p.put(newConn(all[len(all)-1], to, nil), time.Now(), timeout, 8)
 		}
 		closed := func() (is []bool) {
 			for _, c := range all {
