@@ -7,6 +7,13 @@
 
 BEGIN;
 
+-- An index on a large table takes as long as it takes. lock_timeout is kept: inserts may wait behind what waits for a lock.
+DO $$
+BEGIN
+  PERFORM set_config(name, '0', true) FROM pg_settings WHERE name IN ('statement_timeout', 'transaction_timeout');
+END
+$$;
+
 -- Two relays that start at once set up one after the other. The number is the ASCII of "relay".
 DO $$ BEGIN PERFORM pg_advisory_xact_lock(491496563065); END $$;
 
@@ -14,7 +21,7 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 4.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 5.';
 
 
 -- Functions that defaults and checks below call ---------------------------------------------------------------------
@@ -362,7 +369,7 @@ CREATE TABLE IF NOT EXISTS outbox.attempts (
 COMMENT ON TABLE outbox.attempts IS 'One row an attempt of a delivery. Written by the relay alone.';
 COMMENT ON COLUMN outbox.attempts.delivery_id IS 'The delivery, in outbox.deliveries.';
 COMMENT ON COLUMN outbox.attempts.started_at IS 'When the request began, on the database''s clock.';
-COMMENT ON COLUMN outbox.attempts.attempt IS '1 for the first, 2 for the first retry, …';
+COMMENT ON COLUMN outbox.attempts.attempt IS '1 for the first, 2 for the first retry, ...';
 COMMENT ON COLUMN outbox.attempts.duration_ms IS 'Milliseconds until the status line and headers had arrived, or until it was given up.';
 COMMENT ON COLUMN outbox.attempts.response_code IS 'HTTP status code; NULL where there was no answer.';
 COMMENT ON COLUMN outbox.attempts.error_class IS 'Why there was no answer: dns, connect, tls, timeout, reset, blocked, protocol or other.';
@@ -381,6 +388,7 @@ CREATE TABLE IF NOT EXISTS outbox.relay_state (
   confirmed_lsn     pg_lsn      NOT NULL,
   updated_at        timestamptz NOT NULL DEFAULT now(),
   read_lsn          pg_lsn,
+  publication_version text,
 
   CONSTRAINT relay_state_pkey PRIMARY KEY (slot)
 );
@@ -508,7 +516,8 @@ BEGIN
     ('subscriptions', 'rate', 'double precision CONSTRAINT subscriptions_rate_check CHECK (rate BETWEEN 0.001 AND 100000)'),
     ('subscriptions', 'concurrency', 'integer CONSTRAINT subscriptions_concurrency_check CHECK (concurrency BETWEEN 1 AND 10000)'),
     ('subscriptions', 'timeout', 'interval CONSTRAINT subscriptions_timeout_check CHECK (timeout > ''0'' AND timeout <= ''1 hour'')'),
-    ('relay_state', 'read_lsn', 'pg_lsn')
+    ('relay_state', 'read_lsn', 'pg_lsn'),
+    ('relay_state', 'publication_version', 'text')
   ) AS w(relation, name, definition)
   LOOP
     IF NOT EXISTS (SELECT FROM pg_attribute
@@ -521,6 +530,8 @@ $$;
 
 COMMENT ON COLUMN outbox.relay_state.read_lsn IS
   'No relay has read a transaction that was committed here or later; NULL: one is reading, or was killed while it did.';
+COMMENT ON COLUMN outbox.relay_state.publication_version IS
+  'The publication''s rows in the catalogue as they were then: one altered since, even if it was put back, needs a new slot. NULL: not known.';
 COMMENT ON COLUMN outbox.events.traceparent IS 'The trace that it belongs to (W3C Trace Context), sent on as the header traceparent; what is none is not sent.';
 COMMENT ON COLUMN outbox.subscriptions.rate IS 'Requests a second at most, evenly spaced; NULL: no limit.';
 COMMENT ON COLUMN outbox.subscriptions.concurrency IS 'Requests in flight at most; NULL: delivery.concurrency_per_subscription.';
@@ -620,7 +631,7 @@ BEGIN
 END
 $$;
 COMMENT ON VIEW outbox.delivery_log IS
-  'Everything that was sent, or is to be sent: one row a delivery. WHERE user_id = … ORDER BY created_at DESC uses an index.';
+  'Everything that was sent, or is to be sent: one row a delivery. WHERE user_id = ... ORDER BY created_at DESC uses an index.';
 COMMENT ON COLUMN outbox.delivery_log.delivery_id IS 'The delivery; outbox.attempts has its attempts.';
 COMMENT ON COLUMN outbox.delivery_log.event_id IS 'The event; what the receiver sees as webhook-id.';
 COMMENT ON COLUMN outbox.delivery_log.event_type IS 'The event''s type.';

@@ -194,6 +194,7 @@ func TestSchemaIsMadeWhole(t *testing.T) {
 		`GRANT EXECUTE ON FUNCTION outbox.journal_subscription TO public`,
 		`ALTER TABLE outbox.events DROP COLUMN traceparent`, `ALTER TABLE outbox.subscriptions DROP COLUMN rate`,
 		`ALTER TABLE outbox.subscriptions DROP COLUMN concurrency, DROP COLUMN timeout`, `DROP TABLE outbox.event_types`,
+		`ALTER TABLE outbox.relay_state DROP COLUMN read_lsn, DROP COLUMN publication_version`,
 	} {
 		execute(t, conn, statement)
 	}
@@ -242,4 +243,11 @@ func TestSchemaIsOneTransaction(t *testing.T) {
 	}
 	require.Equal(t, "BEGIN;", statements[0])
 	require.Equal(t, "COMMIT;", statements[len(statements)-1])
+}
+
+// In a database of any encoding.
+func TestTheSchemaIsASCII(t *testing.T) {
+	for i, line := range strings.Split(outboxrelay.Schema, "\n") {
+		require.Equal(t, -1, strings.IndexFunc(line, func(r rune) bool { return r > 127 }), "line %d", i+1)
+	}
 }

@@ -27,6 +27,9 @@ const (
 	// claimMost is how many deliveries one claim takes.
 	claimMost = 512
 
+	// claimLittle is the same where as much is held already as hanging URLs may hold.
+	claimLittle = 4
+
 	// fetchBytes bounds the payloads fetched at once; a single one may be larger.
 	fetchBytes = 1 << 20
 
@@ -140,6 +143,9 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err error) {
 	var wanted []store.Wanted
 	left := claimMost
+	if c.dispatch.heavy() {
+		left = claimLittle // The rest would only be given back.
+	}
 	held := claim{token: uuid.New(), until: make(map[uuid.UUID]time.Time)}
 	now := time.Now()
 	for _, d := range c.inTurn(due) {
@@ -198,7 +204,8 @@ type claim struct {
 	until map[uuid.UUID]time.Time
 }
 
-// begin fetches what was claimed, some at a time, and puts it on its way. Where that fails, the rest is given back.
+// begin fetches what was claimed, some at a time, and puts it on its way. Where that fails, or too much is held by now, the rest is
+// given back.
 func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim) error {
 	known := make(map[string]*subscription) // By the row's text: many deliveries, few subscriptions.
 	for len(claimed) > 0 {
@@ -208,14 +215,22 @@ func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim
 			n++
 		}
 		if err := c.fetch(ctx, claimed[:n], held, known); err != nil {
-			for _, cl := range claimed {
-				c.giveBack(&delivery{id: cl.ID, lease: lease{token: held.token}})
-			}
+			c.giveUp(claimed, held)
 			return err
 		}
-		claimed = claimed[n:]
+		if claimed = claimed[n:]; c.dispatch.overladen() {
+			c.giveUp(claimed, held)
+			return nil
+		}
 	}
 	return nil
+}
+
+func (c *claimer) giveUp(claimed []store.Claimed, held claim) {
+	for _, cl := range claimed {
+		c.dispatch.setBacklog(cl.SubscriptionID)
+		c.giveBack(&delivery{id: cl.ID, lease: lease{token: held.token}})
+	}
 }
 
 func (c *claimer) fetch(ctx context.Context, group []store.Claimed, held claim, known map[string]*subscription) error {

@@ -330,6 +330,35 @@ func TestClaimerFetchesSomeAtATime(t *testing.T) {
 	})
 }
 
+// However many URLs hang, and however large what is due for each: what doesn't fit is left in the database.
+func TestClaimerHoldsSoMuchAtMost(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		const most = 2*slowBytes + fetchBytes + 1<<20
+		b := newClaimerBench(10_000, 64)
+		subs := make([]*subscription, 64)
+		for i := range subs {
+			subs[i] = testSubscription("default", true, "*")
+			b.bench.lasts(subs[i], 15*time.Second)
+			for _, r := range b.owe(subs[i], 8, 0) {
+				r.payload = fetchBytes
+			}
+		}
+		for at := time.Now(); b.left() > 0; b.pass(claimEvery) {
+			require.Less(t, time.Since(at), 15*time.Minute)
+			_, err := b.cycle(ctx)
+			require.NoError(t, err)
+			require.LessOrEqual(t, b.bench.slow+b.bench.held, int64(most))
+			if b.left() == 8*len(subs) {
+				require.Greater(t, b.bench.slow, int64(slowBytes), "room is used")
+			}
+		}
+		require.NotEmpty(t, b.released)
+		require.Less(t, len(b.released), 2*8*len(subs), "not taken up and given back again and again")
+		b.pass(time.Minute)
+		b.bench.requireEmpty(t)
+	})
+}
+
 func TestClaimerGivesBackWhatItCannotFetch(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newClaimerBench(100, 64)

@@ -57,6 +57,13 @@ func TestAMissingColumnIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "no column type of outbox.events")
 	_, err = newRelation(&pglogrepl.RelationMessage{Namespace: "public", RelationName: "events"})
 	require.NoError(t, err, "not ours")
+
+	b := newTailerBench()
+	b.slot = "billing"
+	described := append([]byte("R\x00\x00\x00\x07outbox\x00events\x00d\x00\x01\x00id\x00"), make([]byte, 8)...)
+	err = b.decode(t.Context(), described)
+	require.ErrorContains(t, err, "the stream holds no column type of outbox.events: restore the column")
+	require.ErrorContains(t, err, "run `SELECT pg_drop_replication_slot('billing')`", "for where it is restored already")
 }
 
 func TestDecodeInsertAgreesWithPglogrepl(t *testing.T) {

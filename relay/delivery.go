@@ -46,6 +46,7 @@ type delivery struct {
 	queued       time.Time // When it came to its lane's queue, from the stream.
 	started      time.Time // When its request began; zero while it waits.
 	counted      bool      // Counts against the limit of all requests in flight.
+	doubted      bool      // Hangs, or was begun in doubt of whether it would.
 	spilled      bool      // Written down as pending, so the database owns it.
 	slow         bool      // Counts as held by slow requests.
 	older, newer *delivery // In the lane's list of requests in flight.

@@ -12,7 +12,7 @@ const (
 	streamBytes = 16 << 20
 
 	// slowBytes bounds the bodies held by requests that the database owns, hanging ones above all. Beyond it, lanes that
-	// have something in flight get nothing more of that kind.
+	// have something in flight get nothing more of that kind, and others one at a time; beyond its double nothing is claimed.
 	slowBytes = 24 << 20
 
 	// idleLane is how long a lane is kept with nothing to do: its connections are closed long before.
@@ -33,6 +33,7 @@ const (
 // delivery takes it three or four times for some hundred nanoseconds.
 type dispatcher struct {
 	limit, laneLimit int
+	connections      int // In flight at most, hanging ones included, as the limit on open files allows; no fewer than 2.
 	newClient        func() *Client
 	attempt          func(*Client, *delivery)   // Sends one, blocks; sets the outcome.
 	record           func(*delivery)            // Hands it to the recorder; may block.
@@ -46,9 +47,11 @@ type dispatcher struct {
 	lanes   map[uuid.UUID]*lane
 	waiting []*lane // Lanes with a queue that wait for the limit of all, first come first served.
 	queues  int     // Lanes with something in their queue.
-	counted int
-	held    int64 // Bytes of bodies and deliveries, without slow.
-	slow    int64 // Bytes of bodies in slow requests, and of those requests.
+	running int     // Requests in flight.
+	counted int     // Those that count against the limit of all.
+	doubted int     // Those that hang, or were begun in doubt.
+	held    int64   // Bytes of bodies and deliveries, without slow.
+	slow    int64   // Bytes of bodies in slow requests, and of those requests.
 	stopped bool
 	begging bool // The tailer waits for room.
 	unowned int  // Deliveries of the stream that are in a lane and not written down.
@@ -174,7 +177,7 @@ func (p *dispatcher) offer(d *delivery) verdict {
 	l.tempo.offered++
 	p.offered++
 	switch {
-	case len(l.queue) == 0 && p.mayStart(l, now):
+	case len(l.queue) == 0 && p.mayStart(l, false, now):
 		p.begin(l, d, now)
 	case l.pace.wait(now, len(l.queue)) > paceHorizon:
 		return hanging // Waiting for it would be in vain.
@@ -202,7 +205,7 @@ func (p *dispatcher) startClaimed(d *delivery) {
 	now := time.Now()
 	l := p.laneOf(d)
 	p.slowDown(d)
-	if p.mayStart(l, now) {
+	if p.mayStart(l, true, now) {
 		p.begin(l, d, now)
 		return
 	}
@@ -210,9 +213,23 @@ func (p *dispatcher) startClaimed(d *delivery) {
 	p.wait(l, now)
 }
 
-// mayStart says whether the limits allow a lane one more request.
-func (p *dispatcher) mayStart(l *lane, now time.Time) bool {
-	return !p.stopped && l.hasRoom(p.laneLimit) && l.pace.wait(now, 0) <= 0 && (p.counted < p.limit || l.counted < guaranteedInFlight)
+// mayStart says whether the limits allow a lane one more request, for a delivery that was claimed or is of the stream.
+func (p *dispatcher) mayStart(l *lane, claimed bool, now time.Time) bool {
+	return !p.stopped && l.hasRoom(p.laneLimit) && l.pace.wait(now, 0) <= 0 && p.free(l, claimed) > 0
+}
+
+// free is how many requests more a lane may begin by the limits of all. The stream leaves an eighth of the connections to what is
+// claimed, which would never have its turn on a busy relay else; and those in doubt share one half, so that they never have all.
+func (p *dispatcher) free(l *lane, claimed bool) int {
+	n := max(p.limit-p.counted, guaranteedInFlight-l.counted)
+	if l.inDoubt(claimed) {
+		n = min(n, p.connections/2-p.doubted)
+	}
+	left := p.connections - p.running
+	if !claimed {
+		left -= p.connections / 8
+	}
+	return min(n, left)
 }
 
 // wait puts a lane that has room of its own in the list of those that wait for the limit of all. One that only its pace
@@ -257,6 +274,10 @@ func (p *dispatcher) begin(l *lane, d *delivery, now time.Time) {
 func (p *dispatcher) enter(l *lane, d *delivery, now time.Time) {
 	d.counted = true
 	p.counted++
+	p.running++
+	if d.doubted = l.inDoubt(d.claimed); d.doubted {
+		p.doubted++
+	}
 	l.start(d, now)
 }
 
@@ -287,6 +308,10 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 	if d.counted {
 		p.counted--
 	}
+	p.running--
+	if d.doubted {
+		p.doubted--
+	}
 	l.end(d, now)
 	l.tempo.tell(now, p.offered)
 	l.tempo.ended++
@@ -295,8 +320,10 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 	}
 	switch {
 	case d.outcome.Answered():
+		l.answers = answering
 		l.window = min(l.window+1, l.most(p.laneLimit))
 	case !d.outcome.Aborted: // Nothing was learnt of the URL then.
+		l.answers = silent
 		l.window = min(max(l.window/2, firstWindow), l.most(p.laneLimit))
 	}
 	p.releaseLocked(d)
@@ -320,6 +347,9 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 
 // take picks the next delivery of the lane that waits longest.
 func (p *dispatcher) take(now time.Time) (*lane, *delivery) {
+	if p.running >= p.connections {
+		return nil, nil // As often as not with thousands that wait.
+	}
 	for n := len(p.waiting); n > 0; n-- {
 		l := p.waiting[0]
 		p.waiting[0] = nil
@@ -328,7 +358,7 @@ func (p *dispatcher) take(now time.Time) (*lane, *delivery) {
 		if len(l.queue) == 0 {
 			continue
 		}
-		if !p.mayStart(l, now) {
+		if !p.mayStart(l, l.queue[0].claimed, now) {
 			p.wait(l, now) // At the end, should it have room of its own.
 			continue
 		}

@@ -46,7 +46,8 @@
 // At the start of a stream the WAL may hold what an earlier one has delivered. Up to the position that the earlier one had read
 // when it ended in order, or else to where the WAL ended when the stream began, events are looked up in batches before they
 // go on: a delivery's id is derived from event and subscription, so what stands in the database is known. Before a stream begins in the same process, all that came of the
-// last one is recorded. What is sent twice after a crash is what was in flight or not yet recorded.
+// last one is recorded. What is sent twice after a crash is what was in flight or not yet recorded; so it is where a standby takes
+// over from a leader that lives, but has lost its connection.
 //
 // # Who leads
 //
@@ -58,7 +59,8 @@
 //
 //  1. Intake ends: the tailer reads no more, the claimer claims no more.
 //  2. What waits in the lanes is dropped (the stream brings it again) or given back (the claimer's).
-//  3. Requests in flight end, at most delivery.timeout later, and are recorded.
+//  3. Requests in flight end, at most delivery.timeout later, and are recorded. Those of a subscription with a longer timeout
+//     of its own are broken off, and made again.
 //  4. The position is persisted and confirmed, word is left of how far the stream was read, and the slot is free for another
 //     relay.
 //

@@ -24,6 +24,19 @@ func (e *ConfigError) Error() string { return e.Fault + "; " + e.Mend }
 // Unwrap returns what the database said, if it was asked.
 func (e *ConfigError) Unwrap() error { return e.cause }
 
+// standbyError says that the replication connection leads to a server in recovery. It may be promoted.
+type standbyError struct {
+	key string // The setting that leads there.
+}
+
+func (e *standbyError) Error() string {
+	return e.key + " leads the replication connection to a standby: a slot made there is of no use, and keeps its WAL"
+}
+
+func (e *standbyError) mend() string {
+	return "point " + e.key + " at the primary, or add target_session_attrs=read-write and all hosts to it"
+}
+
 // mends says what to do about errors of the database that only a person can mend, by SQLSTATE.
 var mends = map[string]string{
 	"28P01": "check the user and password in database.url",
@@ -48,8 +61,12 @@ const poolerMend = "a connection pooler is in the way: set database.replication_
 func mend(err error) error {
 	var known *ConfigError
 	var pg *pgconn.PgError
-	if err == nil || errors.As(err, &known) {
+	var standby *standbyError
+	switch {
+	case err == nil || errors.As(err, &known):
 		return err
+	case errors.As(err, &standby):
+		return &ConfigError{Fault: oneLine(err), Mend: standby.mend(), cause: err}
 	}
 	if !errors.As(err, &pg) {
 		var connect *pgconn.ConnectError
@@ -77,9 +94,12 @@ func mend(err error) error {
 func passing(err error) bool {
 	var known *ConfigError
 	var pg *pgconn.PgError
+	var standby *standbyError
 	switch {
 	case errors.As(err, &known):
 		return false
+	case errors.As(err, &standby):
+		return true
 	case errors.As(err, &pg):
 		switch {
 		case throughPooler(pg):
@@ -120,5 +140,11 @@ func refusedReplication(err error, user string) error {
 
 // explain returns an error's text in one line, with what mends it where that is known.
 func explain(err error) string { return oneLine(mend(err)) }
+
+// takesNoWrites says whether the server is a standby, or takes no writes for now.
+func takesNoWrites(err error) bool {
+	var standby *standbyError
+	return hasCode(err, "25006") || errors.As(err, &standby)
+}
 
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -35,6 +35,10 @@ func TestMend(t *testing.T) {
 		require.Equal(t, "do it: ERROR: "+c.message+" (SQLSTATE "+c.code+"); "+known.Mend, err.Error(), "one line")
 		require.Equal(t, err, mend(err), "once is enough")
 	}
+	err := mend(fmt.Errorf("do it: %w", &standbyError{key: "database.replication_url"}))
+	require.ErrorAs(t, err, new(*ConfigError))
+	require.ErrorContains(t, err, "to a standby")
+	require.ErrorContains(t, err, "; point database.replication_url at the primary")
 	for _, err := range []error{
 		nil, errors.New("else"), &pgconn.PgError{Code: "57P01"}, &pgconn.PgError{Code: "55000", Message: "else"},
 		&pgconn.PgError{Code: "08P01", Message: "protocol violation"},
@@ -51,6 +55,7 @@ func TestPassing(t *testing.T) {
 		require.Equal(t, want, passing(fmt.Errorf("do it: %w", &pgconn.PgError{Code: code})), code)
 	}
 	require.False(t, passing(&pgconn.PgError{Code: "08P01", Message: "unsupported startup parameter: replication"}), "a pooler stays")
+	require.True(t, passing(fmt.Errorf("do it: %w", &standbyError{})), "it may be promoted")
 	require.False(t, passing(&ConfigError{cause: &pgconn.PgError{Code: "25006"}}))
 }
 

@@ -103,7 +103,7 @@ func (x *exchange) failure(err error, t *Target) (class outbox.ErrorClass, text 
 		class, text = classify(err)
 	}
 	if query := t.URL.RawQuery; query != "" { // a server that sends nonsense may send back what it got
-		text = strings.ReplaceAll(text, query, "…")
+		text = strings.ReplaceAll(text, query, "...")
 	}
 	return class, text, false
 }

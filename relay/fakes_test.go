@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -204,7 +205,7 @@ func newBench(limit, laneLimit int) *bench {
 		most: make(map[uuid.UUID]int), now: make(map[uuid.UUID]int),
 	}
 	b.dispatcher = &dispatcher{
-		limit: limit, laneLimit: laneLimit, newClient: NewSender(SenderOptions{}).NewClient,
+		limit: limit, laneLimit: laneLimit, connections: math.MaxInt32, newClient: NewSender(SenderOptions{}).NewClient,
 		attempt: b.send, record: b.note, spill: b.spillOver, kick: func() { b.kicks++ },
 		room: make(chan struct{}, 1), lanes: make(map[uuid.UUID]*lane),
 	}
@@ -296,6 +297,8 @@ func barrier(all ...*sync.Mutex) {
 func (b *bench) requireEmpty(t require.TestingT) {
 	b.dispatcher.mu.Lock()
 	defer b.dispatcher.mu.Unlock()
+	require.Zero(t, b.running, "running")
+	require.Zero(t, b.doubted, "doubted")
 	require.Zero(t, b.counted, "counted")
 	require.Zero(t, b.held, "held")
 	require.Zero(t, b.slow, "slow")

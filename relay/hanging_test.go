@@ -18,6 +18,7 @@ import (
 type hangingDB struct {
 	store.DB
 	hangs atomic.Bool
+	only  string // Where it is set, at this statement alone.
 }
 
 func hang(db store.DB) *hangingDB {
@@ -26,18 +27,25 @@ func hang(db store.DB) *hangingDB {
 	return h
 }
 
-func (h *hangingDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
-	if h.hangs.Load() {
+func (h *hangingDB) wait(ctx context.Context, sql string) {
+	if h.hangs.Load() && (h.only == "" || h.only == statements()[sql]) {
 		<-ctx.Done()
 	}
+}
+
+func (h *hangingDB) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	h.wait(ctx, sql)
 	return h.DB.Exec(ctx, sql, args...)
 }
 
 func (h *hangingDB) Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error) {
-	if h.hangs.Load() {
-		<-ctx.Done()
-	}
+	h.wait(ctx, sql)
 	return h.DB.Query(ctx, sql, args...)
+}
+
+func (h *hangingDB) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
+	h.wait(ctx, sql)
+	return h.DB.QueryRow(ctx, sql, args...)
 }
 
 func TestRecorderGivesUpAConnectionThatHangs(t *testing.T) {

@@ -48,11 +48,11 @@ func (j *janitor) tidy(ctx context.Context) error {
 	if !leads {
 		return nil
 	}
-	if err := store.PruneChanges(ctx, j.db, confirmed); err != nil {
+	if err := inTime(ctx, func(ctx context.Context) error { return store.PruneChanges(ctx, j.db, confirmed) }); err != nil {
 		return err
 	}
 	if time.Since(j.forgot) > forgetEvery {
-		if err := store.ForgetStats(ctx, j.db); err != nil {
+		if err := inTime(ctx, func(ctx context.Context) error { return store.ForgetStats(ctx, j.db) }); err != nil {
 			return err
 		}
 		j.forgot = time.Now()
@@ -68,4 +68,11 @@ func (j *janitor) tidy(ctx context.Context) error {
 		j.log.Info("removed what is older than the retention", "events", removed.Events, "deliveries", removed.Deliveries)
 	}
 	return err
+}
+
+// inTime has a step of the janitor's give up where the database doesn't answer.
+func inTime(ctx context.Context, step func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, retention.StatementTimeout)
+	defer cancel()
+	return step(ctx)
 }

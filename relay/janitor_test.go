@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/retention"
 )
 
 // janitorBench is a janitor over a database that holds so many old events, each with a delivery.
@@ -146,4 +148,27 @@ func TestJanitorTriesAgain(t *testing.T) {
 		require.Empty(t, b.events)
 		require.Zero(t, b.deliveries)
 	})
+}
+
+// Whichever of its statements a connection hangs at, the janitor gives it up and goes on over another.
+func TestJanitorGivesUpAConnectionThatHangs(t *testing.T) {
+	for _, statement := range []string{"prune_changes", "forget_minutes", "old_events", "delete_events", "expire_deliveries"} {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			b := newJanitorBench(3000)
+			db := hang(b.db)
+			db.only = statement
+			b.janitor.db = db
+			began := time.Now()
+			require.ErrorIs(t, b.tidy(ctx), context.DeadlineExceeded, statement)
+			require.Less(t, time.Since(began), retention.StatementTimeout+time.Minute, statement)
+
+			go b.run(ctx)
+			time.Sleep(janitorEvery + time.Minute)
+			db.hangs.Store(false)
+			time.Sleep(retention.StatementTimeout + janitorEvery + time.Minute)
+			synctest.Wait()
+			require.Empty(t, b.events, statement)
+			require.Zero(t, b.deliveries, statement)
+		})
+	}
 }

@@ -54,7 +54,9 @@ type lane struct {
 
 	finished time.Time // When a request last ended, or when the lane was last empty.
 	waiting  bool      // Stands in the dispatcher's list of lanes that wait for the limit of all.
-	backlog  bool      // The database holds deliveries that this lane may be able to take.
+
+	answers answers // What the last attempt told of the URL.
+	backlog bool    // The database holds deliveries that this lane may be able to take.
 }
 
 // most is how many requests may be in flight; standard is what holds where the subscription says nothing.
@@ -88,6 +90,21 @@ func (l *lane) waitedSince(now time.Time) time.Duration {
 		}
 	}
 	return 0
+}
+
+// answers is whether a URL answers.
+type answers int
+
+const (
+	unknown answers = iota
+	answering
+	silent
+)
+
+// inDoubt says whether a request may well hang: others of the lane do, the last one got no answer, or nothing is known and the
+// delivery comes from the database, as those do that had no answer before.
+func (l *lane) inDoubt(claimed bool) bool {
+	return l.running > l.counted || l.answers == silent || l.answers == unknown && claimed
 }
 
 func (l *lane) push(d *delivery) {

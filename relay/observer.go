@@ -17,7 +17,7 @@ const (
 	heartbeatEvery = 5 * time.Second
 
 	// backlogEvery is how often the leader counts what waits in the database, at least, and backlogShare bounds what that
-	// may cost: the next count comes no sooner than so many times what the last one took.
+	// may cost: the next count comes no sooner than so many times what the last one took, whether it came to an end or not.
 	backlogEvery = 15 * time.Second
 	backlogShare = 20
 )
@@ -26,13 +26,16 @@ const (
 // is for people only; nothing depends on it.
 type observer struct {
 	relay *Relay
+	db    store.DB // Set before it runs.
 	log   *slog.Logger
 	self  store.Heartbeat
 	stats *statistics
 
-	nextCount time.Time
-	captured  uint64 // Events counted so far.
-	failing   bool
+	captured uint64 // Events counted so far.
+	failing  bool
+
+	nextCount    time.Time // Of what waits; for the goroutine that counts.
+	failingCount bool
 
 	mu      sync.Mutex
 	backlog store.Backlog
@@ -60,15 +63,18 @@ func (o *observer) last() store.Backlog {
 // run observes until ctx ends, then takes the heartbeat back.
 func (o *observer) run(ctx context.Context) {
 	o.self.StartedAt = time.Now()
+	var counting sync.WaitGroup
+	counting.Go(func() { o.runCounts(ctx) })
 	for ctx.Err() == nil {
 		o.note(ctx, o.write(ctx))
 		o.relay.health.forget(time.Now())
 		sleep(ctx, heartbeatEvery)
 	}
+	counting.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 	defer cancel()
 	o.note(last, o.flush(last))
-	o.note(last, store.EndHeartbeat(last, o.relay.db, o.self.ID))
+	o.note(last, store.EndHeartbeat(last, o.db, o.self.ID))
 }
 
 // note logs that writing fails, once.
@@ -85,18 +91,27 @@ func (o *observer) write(ctx context.Context) error {
 	o.self.Leads = o.relay.leads()
 	o.self.Ready, o.self.State = o.relay.Ready()
 	o.self.InFlight = o.relay.dispatch.inFlight()
-	if err := store.Beat(ctx, o.relay.db, o.self); err != nil {
-		return err
-	}
-	if err := o.count(ctx); err != nil {
+	if err := store.Beat(ctx, o.db, o.self); err != nil {
 		return err
 	}
 	return o.flush(ctx)
 }
 
+// runCounts counts what waits until ctx ends. Beside the heartbeats: a count may take longer than the time between two.
+func (o *observer) runCounts(ctx context.Context) {
+	for ctx.Err() == nil {
+		err := o.count(ctx)
+		if err != nil && !o.failingCount && ctx.Err() == nil {
+			o.log.Warn("cannot count what waits; trying again", "error", explain(err))
+		}
+		o.failingCount = err != nil
+		sleep(ctx, heartbeatEvery)
+	}
+}
+
 // count counts what waits, where this relay leads and it is time to.
 func (o *observer) count(ctx context.Context) error {
-	if !o.self.Leads {
+	if !o.relay.leads() {
 		o.setBacklog(store.Backlog{})
 		return nil
 	}
@@ -104,11 +119,13 @@ func (o *observer) count(ctx context.Context) error {
 	if start.Before(o.nextCount) {
 		return nil
 	}
-	b, err := store.CountBacklog(ctx, o.relay.db, o.relay.cfg.Replication.Slot)
+	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
+	defer cancel()
+	b, err := store.CountBacklog(ctx, o.db, o.relay.cfg.Replication.Slot)
+	o.nextCount = start.Add(max(backlogEvery, backlogShare*time.Since(start)))
 	if err != nil {
 		return err
 	}
-	o.nextCount = start.Add(max(backlogEvery, backlogShare*time.Since(start)))
 	o.setBacklog(b)
 	o.stats.waiting(start, b)
 	return nil
@@ -127,7 +144,7 @@ func (o *observer) flush(ctx context.Context) error {
 		o.captured = captured
 	}
 	minutes, hours := o.stats.changed()
-	err := store.SaveStats(ctx, o.relay.db, minutes, hours)
+	err := store.SaveStats(ctx, o.db, minutes, hours)
 	if err != nil {
 		o.stats.unsaved(minutes, hours, time.Now())
 	}

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pglogrepl"
 
 	"github.com/outboxrelay/relay/internal/store"
 )
@@ -67,13 +66,11 @@ type recorder struct {
 type entry struct {
 	kind   entryKind
 	d      *delivery
-	tx     *transaction  // entryChange
-	change int64         // entryChange
-	commit pglogrepl.LSN // entryChange
-	again  bool          // entryChange: may have been read before, and pruned since.
-	id     uuid.UUID     // entrySweep, entryDisable: the subscription.
-	at     time.Time     // entrySweep: when the subscription was changed, on the database's clock.
-	reason string        // entryDisable
+	tx     *transaction // entryChange
+	change int64        // entryChange
+	id     uuid.UUID    // entrySweep, entryDisable: the subscription.
+	at     time.Time    // entrySweep: when the subscription was changed, on the database's clock.
+	reason string       // entryDisable
 }
 
 type entryKind int

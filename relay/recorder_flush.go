@@ -184,37 +184,34 @@ func refused(err error) bool {
 	return false
 }
 
-// flushChanges marks the changes of a batch as read. One without its mark would be missing after a restart.
+// flushChanges marks the changes of a batch as read. One without its mark would be missing after a restart. What can't be marked though
+// everybody sees its transaction is there no more: it was read before, and pruned since.
 func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 	var ids []int64
 	var commits []pglogrepl.LSN
-	expected := 0
+	var xids []uint32
 	for _, e := range batch {
 		if e.kind == entryChange {
-			ids = append(ids, e.change)
-			commits = append(commits, e.commit)
-			if !e.again {
-				expected++
-			}
+			ids, commits, xids = append(ids, e.change), append(commits, e.tx.commit), append(xids, e.tx.xid)
 		}
 	}
 	if ids == nil {
 		return nil
 	}
+	visible := false
 	for try := 0; ; try++ {
 		marked, err := store.MarkChanges(ctx, r.db, ids, commits)
-		if err != nil || marked == len(ids) {
+		if err != nil || marked == len(ids) || visible {
 			failpoint.Hit("recorder/after-marks")
 			return err
 		}
-		if try < visibleTries {
-			sleep(ctx, visiblePause)
-			continue
-		}
-		if marked < expected {
+		if try == visibleTries {
 			return errInvisible
 		}
-		return nil
+		sleep(ctx, visiblePause)
+		if visible, err = store.Visible(ctx, r.db, xids); err != nil {
+			return err
+		}
 	}
 }
 

@@ -133,7 +133,7 @@ func TestRecorderKeepsOrder(t *testing.T) {
 		tx.add(1)
 		before := b.putAccepted(sub)
 		b.put(entry{kind: entrySweep, id: sub.id})
-		b.put(entry{kind: entryChange, tx: tx, change: 7, commit: 100})
+		b.put(entry{kind: entryChange, tx: tx, change: 7})
 		after := b.putAccepted(sub)
 		b.put(entry{kind: entryDisable, id: sub.id, reason: "answered 410 Gone"})
 		go b.run(ctx)
@@ -419,11 +419,10 @@ func TestRecorderSaysWhenWhatWasPutBeforeIsWritten(t *testing.T) {
 // With a synchronous standby, the stream has a commit before anybody sees it.
 func TestRecorderWaitsUntilAChangeIsVisible(t *testing.T) {
 	for name, tt := range map[string]struct {
-		again, appears, settled bool
+		appears, pruned, settled bool
 	}{
 		"late":                    {appears: true, settled: true},
-		"read again, late":        {again: true, appears: true, settled: true},
-		"read again, pruned":      {again: true, settled: true},
+		"read again, pruned":      {pruned: true, settled: true},
 		"not visible for minutes": {},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -437,12 +436,17 @@ func TestRecorderWaitsUntilAChangeIsVisible(t *testing.T) {
 					}
 					return 0, nil
 				}
-				tx := &transaction{}
+				visible := tt.pruned
+				b.db.query["visible"] = func(args []any) ([][]any, error) {
+					require.Equal(t, []int64{4294967295}, args[0])
+					return [][]any{{visible}}, nil
+				}
+				tx := &transaction{xid: 4294967295}
 				tx.add(1)
-				b.put(entry{kind: entryChange, tx: tx, change: 7, commit: 100, again: tt.again})
+				b.put(entry{kind: entryChange, tx: tx, change: 7})
 				go b.run(ctx)
 				b.pass(200 * time.Millisecond)
-				require.EqualValues(t, 1, tx.pending.Load())
+				require.Equal(t, !tt.pruned, tx.pending.Load() == 1)
 				b.pass(time.Minute)
 				require.Equal(t, tt.appears, marked)
 				require.Equal(t, tt.settled, tx.pending.Load() == 0)

@@ -56,11 +56,10 @@ type Relay struct {
 	health   *health
 	pulse    pulse
 
-	work          context.Context // Of requests: outlives intake, so that what is in flight can end.
-	confirmedEver pglogrepl.LSN   // By this process; for the goroutine that leads.
-	persisted     atomic.Uint64   // The same, for others to read.
-	endSession    atomic.Pointer[context.CancelCauseFunc]
-	everLed       bool
+	work       context.Context // Of requests: outlives intake, so that what is in flight can end.
+	persisted  atomic.Uint64   // The same, for others to read.
+	endSession atomic.Pointer[context.CancelCauseFunc]
+	everLed    bool
 
 	mu      sync.Mutex
 	leading bool
@@ -90,11 +89,13 @@ func New(cfg *config.Config, o Options) (*Relay, error) {
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
+	connections := connectionsWithin(openFilesLimit())
 	r := &Relay{
 		cfg: cfg, log: o.Logger, policy: policy, tracker: &tracker{}, reason: "starting",
 		sender: NewSender(SenderOptions{
 			Timeout: cfg.Delivery.Timeout, Guard: guard, UserAgent: "relay/" + o.Version,
 			RequireHTTPS: cfg.Network.RequireHTTPS, MaxIdlePerHost: cfg.Delivery.ConcurrencyPerSubscription,
+			MaxConnections: connections,
 		}),
 		body: bodyOf(cfg.Delivery.Body),
 	}
@@ -102,7 +103,7 @@ func New(cfg *config.Config, o Options) (*Relay, error) {
 	r.health = newHealth(o.Logger)
 	r.observer = newObserver(r, o.Version)
 	r.dispatch = &dispatcher{
-		limit: cfg.Delivery.Concurrency, laneLimit: cfg.Delivery.ConcurrencyPerSubscription,
+		limit: min(cfg.Delivery.Concurrency, connections/2), laneLimit: cfg.Delivery.ConcurrencyPerSubscription, connections: connections,
 		newClient: r.sender.NewClient, attempt: r.attempt, record: r.recordAttempt, spill: r.writeDownSlow,
 		kick: func() { r.claimer.wakeUp() },
 		room: make(chan struct{}, 1), lanes: make(map[uuid.UUID]*lane),
@@ -128,6 +129,7 @@ func bodyOf(kind config.Body) func(eventRow) []byte {
 // A database that is not there is waited for: at the start for half a minute, later for as long as it takes. What waiting
 // can't mend (a wrong password, a missing right, wal_level) is returned as an error that names the mend.
 func (r *Relay) Run(ctx context.Context) error {
+	r.warnOfFewFiles()
 	if err := r.open(ctx); err != nil {
 		return ifRunning(ctx, err)
 	}
@@ -139,6 +141,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	var watch sync.WaitGroup
 	defer watch.Wait()
 	defer stopWatching()
+	r.observer.db = r.db
 	watch.Go(func() { r.observer.run(watching) })
 	if err := r.awaitHome(ctx); err != nil {
 		return ifRunning(ctx, err)
@@ -234,7 +237,7 @@ func (r *Relay) Setup(ctx context.Context) (SetupReport, error) {
 	err := r.retryStart(ctx, func(ctx context.Context) error {
 		var err error
 		report, err = r.setUpAll(ctx)
-		if hasCode(err, "25006") {
+		if takesNoWrites(err) {
 			return mend(err) // Run gives a standby time to be promoted; who sets up wants to know at once.
 		}
 		return err
@@ -386,6 +389,7 @@ func (r *Relay) open(ctx context.Context) error {
 		return &ConfigError{Fault: "database.url cannot be read: " + oneLine(err), Mend: "write postgres://user:password@host:5432/database"}
 	}
 	boundConnection(&cfg.ConnConfig.Config)
+	cfg.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
 	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
 		cfg.ConnConfig.RuntimeParams["application_name"] = "relay"
 	}
@@ -410,26 +414,46 @@ func (r *Relay) open(ctx context.Context) error {
 	})
 }
 
-// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups, observer and the watch
-// over the publication.
-const poolSize = 8
+// poolSize is one connection for each of recorder, claimer, janitor, checkpoints, look-ahead, look-ups, heartbeat, count of what
+// waits and the watch over the publication.
+const poolSize = 9
 
 // pingTimeout bounds the look at a connection that was idle, before it is used: one that leads nowhere is replaced then.
 const pingTimeout = 5 * time.Second
 
-// lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own.
+// lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own. It refuses a
+// database whose text may be in any encoding.
 func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return false, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }() // Nothing is lost with it.
+	if err := refuseASCII(ctx, conn); err != nil {
+		return false, err
+	}
 	var pid uint32
 	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), current_database()", pgx.QueryExecModeSimpleProtocol).Scan(&pid, &r.database)
 	if err != nil {
 		return false, fmt.Errorf("connect to the database: %w", err)
 	}
 	return pid != conn.PgConn().PID(), nil
+}
+
+// refuseASCII refuses a database whose text may be in any encoding. It asks beneath pgx, which refuses such a client_encoding.
+func refuseASCII(ctx context.Context, conn *pgx.Conn) error {
+	results, err := conn.PgConn().Exec(ctx, "SELECT current_setting('server_encoding'), current_database()").ReadAll()
+	if err != nil {
+		return fmt.Errorf("connect to the database: %w", err)
+	}
+	if row := results[0].Rows[0]; string(row[0]) == "SQL_ASCII" {
+		return &ConfigError{
+			Fault: fmt.Sprintf("database %q has the encoding SQL_ASCII: it takes text that is not UTF-8, and what is read of that "+
+				"cannot be recorded", row[1]),
+			Mend: "create a database with ENCODING 'UTF8' and TEMPLATE template0, move the data there, and point database.url at it",
+		}
+	}
+	return nil
 }
 
 // retryStart tries to set up until it is done, can't be done, or patience ends.

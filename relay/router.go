@@ -239,7 +239,7 @@ func (r *router) change(ctx context.Context, tx *transaction, row changeRow) err
 	}
 	failpoint.Hit("router/after-change")
 	tx.add(1) // Marked as read after the sweep: a crash between the two brings it again.
-	r.record.put(entry{kind: entryChange, tx: tx, change: row.id, commit: tx.commit, again: tx.commit < r.until})
+	r.record.put(entry{kind: entryChange, tx: tx, change: row.id})
 	return nil
 }
 

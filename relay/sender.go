@@ -31,6 +31,9 @@ const (
 	// idleConnTimeout is shorter than the five seconds after which Node.js servers, the most impatient of the common
 	// ones, close a kept connection: a request that meets the closing is lost, and would be tried again.
 	idleConnTimeout = 4 * time.Second
+	// maxConnAge bounds how long a receiver that moves in DNS is looked for at its old address: a connection in constant use is
+	// never idle, and where the old server goes on answering nothing else ends it.
+	maxConnAge = 5 * time.Minute
 	// defaultMaxIdlePerHost is delivery.concurrency_per_subscription's default: as many as can be in use.
 	defaultMaxIdlePerHost = 64
 	// tlsSessions are kept for all clients together, so that most handshakes are short ones.
@@ -44,6 +47,7 @@ type SenderOptions struct {
 	UserAgent      string         // Default: relay.
 	RequireHTTPS   bool           // Refuse http URLs.
 	MaxIdlePerHost int            // Connections that a client keeps for use again. Default: 64.
+	MaxConnections int            // Of all clients, idle ones included, as long as not more are in use. Default: no bound.
 	RootCAs        *x509.CertPool // Default: the system's.
 	Resolver       *net.Resolver  // Default: Go's own, which gives up when told to.
 }
@@ -55,6 +59,7 @@ type Sender struct {
 	userAgent      []string
 	requireHTTPS   bool
 	maxIdlePerHost int
+	budget         *wire.Budget
 	dialer         *net.Dialer
 	tls            *tls.Config
 }
@@ -86,6 +91,9 @@ func NewSender(o SenderOptions) *Sender {
 	if s.maxIdlePerHost <= 0 {
 		s.maxIdlePerHost = defaultMaxIdlePerHost
 	}
+	if o.MaxConnections > 0 {
+		s.budget = wire.NewBudget(o.MaxConnections)
+	}
 	if o.Resolver == nil {
 		o.Resolver = &net.Resolver{PreferGo: true}
 	}
@@ -114,7 +122,9 @@ func (s *Sender) NewClient() *Client {
 		HeaderMaxBytes: responseHeaderMaxBytes,
 		Keep:           []string{"Retry-After"},
 		IdleTimeout:    idleConnTimeout,
+		MaxAge:         maxConnAge,
 		MaxIdlePerHost: s.maxIdlePerHost,
+		Budget:         s.budget,
 	})
 }
 

@@ -27,8 +27,8 @@ const (
 	// lookAheadEvery is how often the journal is asked for subscriptions that were switched off further on in the stream.
 	lookAheadEvery = time.Second
 
-	// publicationEvery is how often the publication is looked at: from PostgreSQL 18 on a missing one is skipped without
-	// an error.
+	// publicationEvery is how often the publication is looked at: one that was altered publishes too little without an error,
+	// and from PostgreSQL 18 on so does a missing one.
 	publicationEvery = 5 * time.Second
 )
 
@@ -93,7 +93,7 @@ func (r *Relay) session(intake context.Context) error {
 	} else if slot != nil && slot.Active {
 		return errStandby // Without taking a walsender to find out.
 	}
-	conn, err := r.connectReplication(intake)
+	conn, err := r.connectReplication(looking)
 	if err != nil {
 		return err
 	}
@@ -102,15 +102,26 @@ func (r *Relay) session(intake context.Context) error {
 		defer cancel()
 		_ = conn.Close(ctx) // It ends here one way or the other.
 	}()
-	if err := r.lead(intake, conn); err != nil {
+	if err := r.lead(looking, conn); err != nil {
 		return err
 	}
 	ready, err := r.prepareSlot(intake, conn)
 	if err != nil {
 		return err
 	}
-	return r.readStream(intake, conn, ready)
+	err = r.readStream(intake, conn, ready)
+	if intake.Err() == nil {
+		// The lead goes with the connection: where that still lives, whoever takes over finds all of this stream in the database.
+		owning, cancel := context.WithTimeout(intake, ownWithin)
+		defer cancel()
+		r.awaitOwned(owning)
+	}
+	return err
 }
+
+// ownWithin is how long a relay holds the lead for what has come down its stream to be sent or written down: in half a second it is,
+// unless the database takes nothing.
+const ownWithin = 4 * staleAfter
 
 // readStream sets up router and tailer at the slot's position and runs them with what belongs to a stream.
 func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *prepared) error {
@@ -123,8 +134,12 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	if err := store.BeginReading(beginning, r.db, r.cfg.Replication.Slot); err != nil {
 		return err
 	}
+	senderTimeout, err := askSenderTimeout(beginning, conn)
+	if err != nil {
+		return err
+	}
 	r.pulse.reset(time.Now())
-	if err := r.startStream(intake, conn); err != nil {
+	if err := r.startStream(beginning, conn); err != nil {
 		return r.withoutPublication(intake, err)
 	}
 	failpoint.Hit("stream/after-start")
@@ -139,7 +154,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	t := &tailer{
 		conn: conn, hurry: make(chan struct{}, 1), log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
 		pulse: &r.pulse, persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
-		serverEnd: ready.confirmed, unknown: make(map[byte]bool),
+		serverEnd: ready.confirmed, unknown: make(map[byte]bool), slot: r.cfg.Replication.Slot, deadAfter: deadAfter(senderTimeout),
 	}
 	t.status = func(ctx context.Context, s pglogrepl.StandbyStatusUpdate) error {
 		return pglogrepl.SendStandbyStatusUpdate(ctx, conn, s)
@@ -163,9 +178,8 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	group.Go(func() error { return t.run(groupCtx) })
 	group.Go(func() error { return r.checkpoints(groupCtx, t) })
 	group.Go(func() error { return r.lookAhead(groupCtx, route) })
-	group.Go(func() error { return r.watchPublication(groupCtx, ready.state.PublicationOID) })
+	group.Go(func() error { return r.watchPublication(groupCtx, ready.state) })
 	err = group.Wait()
-	r.confirmedEver = max(r.confirmedEver, t.sent)
 	if intake.Err() != nil {
 		return r.endStream(t)
 	}
@@ -257,7 +271,6 @@ func (r *Relay) persist(ctx context.Context, t *tailer) error {
 		return err
 	}
 	failpoint.Hit("position/after-persist")
-	r.confirmedEver = max(r.confirmedEver, pglogrepl.LSN(safe))
 	r.persisted.Store(safe)
 	t.persisted.Store(safe)
 	return nil
@@ -282,8 +295,8 @@ func (r *Relay) lookAhead(ctx context.Context, route *router) error {
 	}
 }
 
-// watchPublication ends the stream when the publication is not the one that the slot was made for.
-func (r *Relay) watchPublication(ctx context.Context, oid int64) error {
+// watchPublication ends the stream when the publication is not the one that the slot was made for, as it was then.
+func (r *Relay) watchPublication(ctx context.Context, state store.State) error {
 	for {
 		sleep(ctx, publicationEvery)
 		if ctx.Err() != nil {
@@ -295,8 +308,8 @@ func (r *Relay) watchPublication(ctx context.Context, oid int64) error {
 		if err != nil {
 			return err
 		}
-		if p == nil || p.OID != oid || !publicationFits(p) {
-			return fmt.Errorf("publication %q was dropped or changed", r.cfg.Replication.Publication)
+		if p == nil || p.OID != state.PublicationOID || p.Version != state.PublicationVersion || !publicationFits(p) {
+			return fmt.Errorf("publication %q was dropped or altered", r.cfg.Replication.Publication)
 		}
 	}
 }

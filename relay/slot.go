@@ -50,6 +50,10 @@ func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 		}
 		return nil, fmt.Errorf("open a replication connection: %w", err)
 	}
+	if err := store.LiftTimeouts(ctx, conn); err != nil {
+		_ = conn.Close(ctx)
+		return nil, err
+	}
 	return conn, nil
 }
 
@@ -86,6 +90,9 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 		return nil, fmt.Errorf("the replication connection leads to another cluster than database.url (system identifier %s, not %s)",
 			system.SystemID, home.SystemIdentifier)
 	}
+	if err := r.requirePrimary(looking, conn); err != nil {
+		return nil, err
+	}
 	publication, err := r.ensurePublication(looking)
 	if err != nil {
 		return nil, err
@@ -106,10 +113,32 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 		return nil, err
 	}
 	if why == "" {
+		if state.PublicationVersion == "" { // The slot of an earlier version of the program.
+			if err := store.AdoptPublicationVersion(looking, r.db, r.cfg.Replication.Slot, publication.Version); err != nil {
+				return nil, err
+			}
+			state.PublicationVersion = publication.Version
+		}
 		r.surviveFailover(looking, conn)
 		return &prepared{state: *state, confirmed: slot.Confirmed}, nil
 	}
 	return r.makeSlot(ctx, conn, slot, state, publication, system.SystemID, why)
+}
+
+// requirePrimary refuses a replication connection to a standby, which has the primary's system identifier: a slot made there
+// has no snapshot that the primary knows.
+func (r *Relay) requirePrimary(ctx context.Context, conn *pgconn.PgConn) error {
+	results, err := conn.Exec(ctx, "SELECT pg_is_in_recovery()").ReadAll()
+	if err != nil {
+		return fmt.Errorf("look whether the replication connection leads to a standby: %w", err)
+	}
+	if string(results[0].Rows[0][0]) != "t" {
+		return nil
+	}
+	if r.cfg.Database.ReplicationURL != "" {
+		return &standbyError{key: "database.replication_url"}
+	}
+	return &standbyError{key: "database.url"}
 }
 
 // slotFault says why the slot can't be gone on with; empty: it can. A slot that is none of ours is an error.
@@ -131,8 +160,10 @@ func (r *Relay) slotFault(slot *store.Slot, state *store.State, p *store.Publica
 		return "it was made on another cluster", nil
 	case state.PublicationOID != p.OID:
 		return "its publication was made anew", nil
-	case slot.Confirmed > max(state.Confirmed, r.confirmedEver):
-		return "somebody else made it anew", nil
+	case state.PublicationVersion != "" && state.PublicationVersion != p.Version:
+		return "its publication was altered", nil // And may have published too little until it was put back.
+	case slot.Confirmed > state.Confirmed: // What is confirmed is written down before.
+		return "it is ahead of what was confirmed: somebody else made it anew, or the database lost what it wrote last", nil
 	}
 	return "", nil
 }
@@ -167,7 +198,7 @@ func (r *Relay) makeSlot(
 	defer scanner.Release()
 	found, err := store.Scan(ctx, scanner.Conn(), store.NewSlot{
 		Name: name, Snapshot: made.SnapshotName, ConsistentPoint: made.ConsistentPoint,
-		SystemIdentifier: system, PublicationOID: p.OID,
+		SystemIdentifier: system, PublicationOID: p.OID, PublicationVersion: p.Version,
 	})
 	if err != nil {
 		return nil, err
@@ -180,7 +211,6 @@ func (r *Relay) makeSlot(
 	if err != nil || fresh == nil {
 		return nil, errors.Join(err, errors.New("the state of the slot just made is not there"))
 	}
-	r.confirmedEver = fresh.Confirmed
 	r.claimer.wakeUp()
 	return &prepared{state: *fresh, confirmed: fresh.Confirmed}, nil
 }

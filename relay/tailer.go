@@ -29,11 +29,6 @@ const (
 	// that is shutting down waits for the answer, and takes no writes. Otherwise it asks once in wal_sender_timeout, if at all.
 	askedInVain = 1000
 
-	// askAfter is how long the server may be silent before it is asked to say something, and deadAfter before the
-	// connection counts as dead: a half-open one would be waited on for ever.
-	askAfter  = 10 * time.Second
-	deadAfter = 30 * time.Second
-
 	// readFor is how long a read may wait before the tailer looks around.
 	readFor = 100 * time.Millisecond
 
@@ -56,6 +51,9 @@ type tailer struct {
 	// else's after a crash. hurry asks for it to be brought up to date at once.
 	persisted *atomic.Uint64
 	hurry     chan struct{}
+
+	slot      string        // Its name.
+	deadAfter time.Duration // See there.
 
 	relations map[uint32]*relation
 	row       tuple
@@ -179,7 +177,7 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		if err := m.Decode(wal[1:]); err != nil {
 			return fmt.Errorf("read a transaction's begin: %w", err)
 		}
-		t.tx, t.lastRead = t.tracker.begin(m.FinalLSN, m.CommitTime), m.FinalLSN
+		t.tx, t.lastRead = t.tracker.begin(m.Xid, m.FinalLSN, m.CommitTime), m.FinalLSN
 		failpoint.Hit("tailer/after-begin")
 	case pglogrepl.MessageTypeCommit:
 		var m pglogrepl.CommitMessage
@@ -200,13 +198,19 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		}
 		rel, err := newRelation(m)
 		if err != nil {
-			return err // Not passed over: its rows would be lost.
+			return t.undecodable(err) // Not passed over: its rows would be lost.
 		}
 		t.relations[m.RelationID] = rel
 	default:
 		t.ignore(wal[0])
 	}
 	return nil
+}
+
+// undecodable adds what is left to do where the fault itself is mended: what was written meanwhile stays as it is.
+func (t *tailer) undecodable(err error) error {
+	return fmt.Errorf("%w; where that is done already, the WAL written meanwhile cannot be decoded: run "+
+		"`SELECT pg_drop_replication_slot('%s')`, and the relay makes the slot anew and looks in the outbox for what is missing", err, t.slot)
 }
 
 var errOutside = errors.New("read the stream: a row or a commit outside a transaction")
@@ -287,7 +291,7 @@ func (t *tailer) speak(asked bool) error {
 	if confirm > t.sent && !asked && quiet < replyEvery {
 		return nil
 	}
-	if now.Sub(t.heardAt) > deadAfter {
+	if now.Sub(t.heardAt) > t.deadAfter {
 		return errors.New("the server has gone silent")
 	}
 	return t.send(confirm, now)

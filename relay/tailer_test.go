@@ -27,7 +27,7 @@ func newTailerBench() *tailerBench {
 	b.tailer = &tailer{
 		log: testLog(), router: newRouter(), tracker: &tracker{}, metrics: testMetrics(), room: make(chan struct{}),
 		persisted: &atomic.Uint64{}, hurry: make(chan struct{}, 1), relations: make(map[uint32]*relation),
-		heardAt: time.Now(), unknown: make(map[byte]bool),
+		heardAt: time.Now(), unknown: make(map[byte]bool), slot: "relay", deadAfter: deadAfter(time.Minute),
 	}
 	b.status = func(_ context.Context, s pglogrepl.StandbyStatusUpdate) error {
 		b.told, b.at = append(b.told, s), append(b.at, time.Now())
@@ -157,9 +157,65 @@ func TestTailerGivesUpAServerThatIsSilent(t *testing.T) {
 			err = b.speak(false)
 		}
 		require.ErrorContains(t, err, "silent")
-		require.InDelta(t, deadAfter, time.Since(began), float64(statusEvery+readFor))
+		require.InDelta(t, deadAfter(time.Minute), time.Since(began), float64(statusEvery+readFor))
 		first := slices.IndexFunc(b.told, func(s pglogrepl.StandbyStatusUpdate) bool { return s.ReplyRequested })
 		require.InDelta(t, askAfter, b.at[first].Sub(began), float64(statusEvery+readFor), "asked to say something before")
+	})
+}
+
+// A server that decodes a big transaction of which nothing is published says something once in half of wal_sender_timeout.
+func TestTailerOutlastsAServerThatDecodes(t *testing.T) {
+	for name, tt := range map[string]struct {
+		senderTimeout, silence time.Duration
+		survives               bool
+	}{
+		"the default":           {time.Minute, 35 * time.Second, true},
+		"the default, too long": {time.Minute, 41 * time.Second, false},
+		"short":                 {10 * time.Second, 29 * time.Second, true},
+		"short, too long":       {10 * time.Second, 31 * time.Second, false},
+		"long":                  {5 * time.Minute, 155 * time.Second, true},
+		"long, too long":        {5 * time.Minute, 161 * time.Second, false},
+		"off":                   {0, 14 * time.Minute, true},
+		"off, too long":         {0, 15*time.Minute + time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, _ context.Context) {
+				b := newTailerBench()
+				b.deadAfter = deadAfter(tt.senderTimeout)
+				for range 3 { // Each silence counts for itself.
+					var err error
+					for began := time.Now(); err == nil && time.Since(began) < tt.silence; {
+						time.Sleep(readFor)
+						err = b.speak(false)
+					}
+					if !tt.survives {
+						require.ErrorContains(t, err, "silent")
+						return
+					}
+					require.NoError(t, err)
+					require.True(t, b.told[len(b.told)-1].ReplyRequested)
+					require.NoError(t, b.hear(0, false))
+				}
+			})
+		})
+	}
+}
+
+// An idle server says something only when it is asked.
+func TestTailerKeepsAnIdleStream(t *testing.T) {
+	inBubble(t, func(t *testing.T, _ context.Context) {
+		b := newTailerBench()
+		asked, said := 0, 0
+		for began := time.Now(); time.Since(began) < time.Hour; {
+			time.Sleep(readFor)
+			require.NoError(t, b.speak(false))
+			if len(b.told) > said && b.told[len(b.told)-1].ReplyRequested {
+				asked++
+				require.NoError(t, b.hear(0, false))
+			}
+			said = len(b.told)
+		}
+		require.InDelta(t, 900, asked, 20, "after askAfter, with the next status")
 	})
 }
 

@@ -20,6 +20,7 @@ type tracker struct {
 
 // transaction counts what is still to be recorded of one transaction.
 type transaction struct {
+	xid     uint32
 	commit  pglogrepl.LSN // Where its commit record begins: Begin's final LSN.
 	end     pglogrepl.LSN // Where it ends, the position to confirm; 0 until the commit was read.
 	pending atomic.Int64
@@ -28,8 +29,8 @@ type transaction struct {
 	ended       atomic.Bool
 }
 
-func (t *tracker) begin(commit pglogrepl.LSN, at time.Time) *transaction {
-	tx := &transaction{commit: commit, committedAt: at}
+func (t *tracker) begin(xid uint32, commit pglogrepl.LSN, at time.Time) *transaction {
+	tx := &transaction{xid: xid, commit: commit, committedAt: at}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open = append(t.open, tx)

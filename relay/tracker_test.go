@@ -11,7 +11,7 @@ import (
 
 func TestTrackerConfirmsOnlyTheSettledPrefix(t *testing.T) {
 	var tr tracker
-	first, second, third := tr.begin(100, time.Time{}), tr.begin(200, time.Time{}), tr.begin(300, time.Time{})
+	first, second, third := tr.begin(7, 100, time.Time{}), tr.begin(7, 200, time.Time{}), tr.begin(7, 300, time.Time{})
 	first.add(2)
 	second.add(1)
 	for tx, end := range map[*transaction]pglogrepl.LSN{first: 110, second: 210, third: 310} {
@@ -35,7 +35,7 @@ func TestTrackerConfirmsOnlyTheSettledPrefix(t *testing.T) {
 
 func TestTrackerWaitsForTheCommit(t *testing.T) {
 	var tr tracker
-	tx := tr.begin(100, time.Time{})
+	tx := tr.begin(7, 100, time.Time{})
 	position, drained := tr.settled()
 	require.Zero(t, position)
 	require.False(t, drained, "a transaction without its commit is open, even with nothing to record")
@@ -48,17 +48,17 @@ func TestTrackerWaitsForTheCommit(t *testing.T) {
 
 func TestTrackerNeverGoesBack(t *testing.T) {
 	var tr tracker
-	tr.commit(tr.begin(100, time.Time{}), 500)
+	tr.commit(tr.begin(7, 100, time.Time{}), 500)
 	position, _ := tr.settled()
 	require.Equal(t, pglogrepl.LSN(500), position)
-	tr.commit(tr.begin(90, time.Time{}), 400) // Read again.
+	tr.commit(tr.begin(7, 90, time.Time{}), 400) // Read again.
 	position, _ = tr.settled()
 	require.Equal(t, pglogrepl.LSN(500), position)
 }
 
 func TestTrackerForgetsTransactionsOfAnEndedStream(t *testing.T) {
 	var tr tracker
-	old := tr.begin(100, time.Time{})
+	old := tr.begin(7, 100, time.Time{})
 	old.add(1)
 	tr.reset(80)
 	position, drained := tr.settled()
@@ -77,7 +77,7 @@ func TestTrackerSettledByManyAtOnce(t *testing.T) {
 	ends := make([]*transaction, transactions)
 	for n := range transactions {
 		at := pglogrepl.LSN(10 * (n + 1))
-		tx := tr.begin(at, time.Time{})
+		tx := tr.begin(7, at, time.Time{})
 		tx.add(things)
 		ends[n] = tx
 		for range things {

@@ -68,6 +68,10 @@ func (p *dispatcher) spillFlight(l *lane, now time.Time) (freed bool) {
 		l.counted--
 		p.counted--
 		freed = true
+		if !d.doubted {
+			d.doubted = true
+			p.doubted++
+		}
 		p.slowDown(d)
 		if !d.claimed && !d.spilled {
 			d.spilled = true
@@ -145,7 +149,7 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	defer p.mu.Unlock()
 	l := p.limited(id, own)
 	now := time.Now()
-	if p.stopped || p.slow > slowBytes && l.running > 0 {
+	if p.stopped || p.laden() || p.slow > slowBytes && l.running > 0 {
 		return 0
 	}
 	room := min(l.window, l.most(p.laneLimit)) - l.running
@@ -157,6 +161,23 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 			p.wakeLater(l, now)
 		}
 	}
-	free := max(p.limit-p.counted, guaranteedInFlight-l.counted)
-	return max(0, min(room, free))
+	if p.slow > slowBytes {
+		room = min(room, 1)
+	}
+	return max(0, min(room, p.free(l, true)))
 }
+
+// heavy says whether what was claimed, or hangs, is as much as it should be; overladen whether the rest of a claim is to be given back.
+func (p *dispatcher) heavy() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slow > slowBytes
+}
+
+func (p *dispatcher) overladen() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.laden()
+}
+
+func (p *dispatcher) laden() bool { return p.slow > 2*slowBytes }

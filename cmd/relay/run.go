@@ -30,7 +30,8 @@ func newRunCommand(p *program) *cobra.Command {
 		Short: "Relay events until SIGTERM or SIGINT",
 		Long: "Set up what is missing (schema, publication, replication slot), then relay until\n" +
 			"SIGTERM or SIGINT (Ctrl-C). The first signal lets what is in flight end and be\n" +
-			"recorded; a second one ends the program at once.\n\n" +
+			"recorded; what takes longer than delivery.timeout and 5 s is broken off, to be\n" +
+			"made again. A second signal ends the program at once.\n\n" +
 			"While it runs, the console is at http.listen (http://127.0.0.1:8080), with\n" +
 			"/healthz, /readyz and /metrics. Several may run on one database: one relays, the\n" +
 			"others stand by and take over when it ends.",

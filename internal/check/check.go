@@ -45,6 +45,7 @@ type checker struct {
 	version  int // server_version_num
 	database string
 	system   string // The system identifier.
+	standby  bool   // The server is in recovery.
 	schema   bool   // Schema outbox is whole.
 	relaying bool   // A relay reads the slot.
 	noSender bool   // All walsenders are in use, none of them by a relay.

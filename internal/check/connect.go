@@ -110,7 +110,16 @@ func (c *checker) replication(ctx context.Context) {
 			"database.replication_url leads to another database than database.url (%s)", system.DBName)
 		return
 	}
-	c.ok(name, "the server grants it")
+	results, err := conn.Exec(ctx, "SELECT pg_is_in_recovery()").ReadAll()
+	switch {
+	case err != nil:
+		c.broken(name, err)
+	case string(results[0].Rows[0][0]) != "t":
+		c.ok(name, "the server grants it")
+	case !c.standby || key != "database.url": // Else said already.
+		c.fault(name, "point "+key+" at the primary, or add target_session_attrs=read-write and all hosts to it",
+			"it leads to a standby: a slot made there is of no use")
+	}
 }
 
 func (c *checker) replicationRefused(err error, key, user string) {

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"fmt"
 	"net"
 	"net/url"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/outboxrelay/relay/internal/check"
 	"github.com/outboxrelay/relay/internal/pgtest"
+	"github.com/outboxrelay/relay/internal/postgres"
 )
 
 func TestConnection(t *testing.T) {
@@ -74,6 +76,34 @@ func TestReplicationURLMustLeadToTheSameDatabase(t *testing.T) {
 	require.Equal(t, "point both at the same database", i.Mend.String())
 	cfg.Database.ReplicationURL = cfg.Database.URL
 	requireMended(t, cfg, "replication connection", fresh...)
+}
+
+// A standby has the system identifier of its primary; a slot made there would be of no use.
+func TestReplicationURLMustNotLeadToAStandby(t *testing.T) {
+	t.Parallel()
+	primary := pgtest.Private(t, postgres.Options{FsyncOff: true})
+	standby, err := primary.Standby(t.Context(), postgres.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, standby.Close()) })
+	cfg := settings(t, primary.URL("postgres"))
+	cfg.Database.ReplicationURL = standby.URL("postgres")
+	i := requireItem(t, look(t, cfg), check.Fault, "replication connection", "it leads to a standby")
+	const mend = "point database.replication_url at the primary, or add target_session_attrs=read-write and all hosts to it"
+	require.Equal(t, mend, i.Mend.String())
+	_, err = newRelay(t, cfg).Setup(t.Context())
+	requireSays(t, "init", err, []string{"to a standby", mend})
+	requireWaits(t, cfg, "to a standby", mend)
+	for _, cluster := range []*postgres.Cluster{primary, standby} {
+		var slots int
+		require.NoError(t, pgtest.Pool(t, cluster.URL("postgres")).QueryRow(t.Context(), "SELECT count(*) FROM pg_replication_slots WHERE slot_type = 'logical'").Scan(&slots))
+		require.Zero(t, slots)
+	}
+
+	hosts := fmt.Sprintf("127.0.0.1:%d,127.0.0.1:%d", standby.Port(), primary.Port())
+	cfg.Database.ReplicationURL = at(t, primary.URL("postgres"), func(u *url.URL) { u.Host = hosts }) + "&target_session_attrs=read-write"
+	requireMended(t, cfg, "replication connection", "publication", "slot", "subscriptions")
+	requireRuns(t, cfg)
+	requireMended(t, cfg, "slot", "subscriptions", "failover")
 }
 
 func TestPoolerInTheWay(t *testing.T) {

@@ -206,7 +206,7 @@ func TestAllIsWell(t *testing.T) {
 		names = append(names, i.Name)
 	}
 	wanted := []string{
-		"connection", "version", "writable", "clock", "wal_level", "free slots", "free walsenders", "replication connection",
+		"connection", "version", "encoding", "writable", "clock", "wal_level", "free slots", "free walsenders", "replication connection",
 		"schema", "home", "rights", "publication", "slot", "retained WAL", "subscription crm",
 	}
 	if serverVersion(t) >= 170000 {

@@ -23,15 +23,16 @@ func (c *checker) publication(ctx context.Context) {
 		c.publicationMissing(ctx, name)
 		return
 	}
-	repair := strings.Join(p.RepairSQL(name), "; ") + ";"
+	const then = "; -- the relay then makes its slot anew and scans the outbox"
+	repair := strings.Join(p.RepairSQL(name), "; ") + then
 	switch {
 	case !slices.Contains(p.Relations, "events") || !slices.Contains(p.Relations, "subscription_changes") || !p.Inserts:
 		c.fault("publication", repair, "%s does not publish the inserts of outbox.events and outbox.subscription_changes", name)
 	case p.Filtered:
 		c.fault("publication", repair, "%s has a row filter or a column list: events would be missing", name)
 	case p.AllTables:
-		c.warn("publication", "DROP PUBLICATION "+quote(name)+"; "+store.CreatePublicationSQL(name)+
-			"; -- the relay then makes its slot anew and scans the outbox", "%s publishes all tables, which the relay reads for nothing", name)
+		c.warn("publication", "DROP PUBLICATION "+quote(name)+"; "+store.CreatePublicationSQL(name)+then,
+			"%s publishes all tables, which the relay reads for nothing", name)
 	case p.Others:
 		c.warn("publication", repair, "%s publishes more than the relay needs, which it reads for nothing", name)
 	default:

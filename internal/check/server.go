@@ -10,14 +10,14 @@ import (
 // oldestVersion is the oldest server_version_num that schema.sql runs on.
 const oldestVersion = 140000
 
-// server looks at version, role in a cluster, and whether writes are taken.
+// server looks at version, encoding, role in a cluster, and whether writes are taken.
 func (c *checker) server(ctx context.Context) {
-	var number, version, readOnly, source string
-	var standby bool
+	var number, version, readOnly, source, encoding string
 	err := c.db.QueryRow(ctx, `SELECT current_setting('server_version_num'), current_setting('server_version'),
-		pg_is_in_recovery(), s.setting, s.source, current_database(), (SELECT system_identifier::text FROM pg_control_system())
+		pg_is_in_recovery(), s.setting, s.source, current_database(), (SELECT system_identifier::text FROM pg_control_system()),
+		current_setting('server_encoding')
 		FROM pg_settings AS s WHERE s.name = 'default_transaction_read_only'`).
-		Scan(&number, &version, &standby, &readOnly, &source, &c.database, &c.system)
+		Scan(&number, &version, &c.standby, &readOnly, &source, &c.database, &c.system, &encoding)
 	if err != nil {
 		c.broken("server", err)
 		return
@@ -28,8 +28,14 @@ func (c *checker) server(ctx context.Context) {
 	} else {
 		c.ok("version", "PostgreSQL %s", version)
 	}
+	if encoding == "SQL_ASCII" {
+		c.fault("encoding", "CREATE DATABASE "+quote(c.database+"_utf8")+" ENCODING 'UTF8' TEMPLATE template0; -- move the data there, and point database.url at it",
+			"is SQL_ASCII: the database takes text that is not UTF-8, and what is read of that cannot be recorded")
+	} else {
+		c.ok("encoding", "%s", encoding)
+	}
 	switch {
-	case standby:
+	case c.standby:
 		c.fault("writable", "point database.url at the primary, or add target_session_attrs=read-write and all hosts to it",
 			"the server is a standby: it takes no writes")
 	case readOnly == "on":

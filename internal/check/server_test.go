@@ -11,6 +11,24 @@ import (
 	"github.com/outboxrelay/relay/internal/pgtest"
 )
 
+// A database of encoding SQL_ASCII takes any bytes as text, and gives them out unconverted.
+func TestEncoding(t *testing.T) {
+	t.Parallel()
+	name, superuser := pgtest.Slot(t), pgtest.Cluster(t).URL("postgres")
+	t.Cleanup(func() {
+		execute(t, superuser, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)", "DROP DATABASE IF EXISTS "+name+"_utf8 WITH (FORCE)")
+	})
+	execute(t, superuser, "CREATE DATABASE "+name+" ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	cfg := settings(t, pgtest.Cluster(t).URL(name))
+	i := requireItem(t, look(t, cfg), check.Fault, "encoding", "is SQL_ASCII")
+	requireRefused(t, cfg, `"`+name+`" has the encoding SQL_ASCII`, "create a database with ENCODING 'UTF8'")
+	requireItem(t, look(t, cfg), check.Warning, "schema", "is not there yet")
+
+	run(t, cfg, superuser, i.Mend.String())
+	cfg.Database.URL = pgtest.Cluster(t).URL(name + "_utf8")
+	requireMended(t, cfg, "encoding", fresh...)
+}
+
 func TestReadOnly(t *testing.T) {
 	t.Parallel()
 	superuser := pgtest.URL(t)

@@ -1,6 +1,9 @@
 package retention
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 const (
 	// rest is how long others have the database to themselves, as a multiple of what a batch took: removal takes a quarter
@@ -24,10 +27,12 @@ type pace struct {
 	worked time.Duration // What all work took.
 }
 
-// work runs a statement and returns what it took.
-func (p *pace) work(statement func()) time.Duration {
+// work runs a statement, which has StatementTimeout, and returns what it took.
+func (p *pace) work(ctx context.Context, statement func(context.Context)) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, StatementTimeout)
+	defer cancel()
 	begun := time.Now()
-	statement()
+	statement(ctx)
 	took := time.Since(begun)
 	p.worked += took
 	return took

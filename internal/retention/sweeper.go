@@ -30,6 +30,10 @@ const (
 
 	// passedEvery is how often the slot is looked at.
 	passedEvery = 50 * time.Millisecond
+
+	// StatementTimeout bounds one statement of those that tidy up: far more than one takes on a slow disk, among rows that no
+	// VACUUM has removed. Behind a proxy that hangs it would never return, and nothing would be removed any more.
+	StatementTimeout = 10 * time.Minute
 )
 
 // Sweeper removes what is old. For one goroutine.
@@ -76,7 +80,7 @@ func (s *Sweeper) sweepChunk(ctx context.Context, until time.Time, removed *Remo
 		limit = chunkSize
 	}
 	var old store.Old
-	took := s.events.work(func() { old, err = store.OldEvents(ctx, s.DB, s.Age, s.from, limit) })
+	took := s.events.work(ctx, func(ctx context.Context) { old, err = store.OldEvents(ctx, s.DB, s.Age, s.from, limit) })
 	if err != nil {
 		return false, err
 	}
@@ -122,9 +126,10 @@ func (s *Sweeper) removeEvents(ctx context.Context, ids []uuid.UUID, removed *Re
 		batch := ids[:min(len(ids), s.events.batch())]
 		ids = ids[len(batch):]
 		var n int64
-		took := s.events.work(func() { n, err = store.DeleteEvents(ctx, s.DB, batch) })
+		took := s.events.work(ctx, func(ctx context.Context) { n, err = store.DeleteEvents(ctx, s.DB, batch) })
 		removed.Events += n
 		if err != nil {
+			s.events.size = minBatch // It may have been too much.
 			return err
 		}
 		sleep(ctx, s.events.next(took))
@@ -137,8 +142,11 @@ func (s *Sweeper) removeDeliveries(ctx context.Context, until time.Time, removed
 	for s.goOn(ctx) {
 		size := s.deliveries.batch()
 		var n int64
-		took := s.deliveries.work(func() { n, from, err = store.ExpireDeliveries(ctx, s.DB, from, until, size) })
+		took := s.deliveries.work(ctx, func(ctx context.Context) { n, from, err = store.ExpireDeliveries(ctx, s.DB, from, until, size) })
 		removed.Deliveries += n
+		if err != nil {
+			s.deliveries.size = minBatch
+		}
 		failpoint.Hit("retention/after-batch")
 		if err != nil || n < int64(size) {
 			return err

@@ -22,12 +22,15 @@ var (
 
 // ListToBeSent returns the active subscriptions with what waits for each, the most first. It looks through the whole
 // outbox, as the scan after a slot was made does.
-func ListToBeSent(ctx context.Context, db DB) ([]ToBeSent, error) {
-	rows, err := db.Query(ctx, waitingBySubscriptionSQL)
-	if err != nil {
-		return nil, fmt.Errorf("look for what waits: %w", err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ToBeSent])
+func ListToBeSent(ctx context.Context, db *pgxpool.Pool) (all []ToBeSent, err error) {
+	err = inUnhurried(ctx, db, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, waitingBySubscriptionSQL)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, pgx.RowToStructByPos[ToBeSent])
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("look for what waits: %w", err)
 	}
@@ -46,7 +49,7 @@ type Adopted struct{ Cancelled, Disabled int64 }
 // AdoptWith makes this database the relay's home, in one transaction with what the options ask for.
 func AdoptWith(ctx context.Context, db *pgxpool.Pool, o AdoptOptions) (Adopted, error) {
 	var done Adopted
-	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+	err := inUnhurried(ctx, db, func(tx pgx.Tx) error {
 		if o.CancelWaiting {
 			// A slot made here scans the outbox: what it would find is made and cancelled now.
 			if _, err := tx.Exec(ctx, scanSQL); err != nil {

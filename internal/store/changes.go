@@ -31,6 +31,20 @@ func MarkChanges(ctx context.Context, db DB, ids []int64, commits []pglogrepl.LS
 	return int(tag.RowsAffected()), nil
 }
 
+var visibleSQL = query("visible")
+
+// Visible reports whether all of these transactions, which the stream has brought, are seen by everybody.
+func Visible(ctx context.Context, db DB, xids []uint32) (visible bool, err error) {
+	ids := make([]int64, len(xids))
+	for i, xid := range xids {
+		ids[i] = int64(xid)
+	}
+	if err := db.QueryRow(ctx, visibleSQL, ids).Scan(&visible); err != nil {
+		return false, fmt.Errorf("look for subscription changes: %w", err)
+	}
+	return visible, nil
+}
+
 // SubscriptionsAt returns the subscriptions as they were at a position, each as the JSON of its row.
 func SubscriptionsAt(ctx context.Context, db DB, at pglogrepl.LSN) ([]string, error) {
 	rows, err := db.Query(ctx, subscriptionsAtSQL, at.String())

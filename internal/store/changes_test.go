@@ -2,11 +2,14 @@ package store_test
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -58,6 +61,38 @@ func TestMarkChanges(t *testing.T) {
 	mark(1, ids[3:], 0x2_0000_0000) // Read again, marked again.
 	mark(0, []int64{1 << 40}, 0x10) // Pruned, or not visible yet.
 	mark(0, nil)
+}
+
+// A transaction is seen once it has ended, whatever else is under way.
+func TestVisible(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	xid := func(tx pgx.Tx) (id uint32) {
+		require.NoError(t, tx.QueryRow(t.Context(), `SELECT pg_current_xact_id()::xid::text::bigint`).Scan(&id))
+		return id
+	}
+	visible := func(xids ...uint32) bool {
+		seen, err := store.Visible(t.Context(), db, xids)
+		require.NoError(t, err)
+		return seen
+	}
+	first, err := db.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = first.Rollback(context.Background()) }()
+	second, err := db.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { _ = second.Rollback(context.Background()) }()
+	a, b := xid(first), xid(second)
+	require.False(t, visible(a))
+	require.False(t, visible(b), "which is ahead of all that have ended")
+	require.NoError(t, first.Commit(t.Context()))
+	require.True(t, visible(a, a))
+	require.False(t, visible(a, b), "all or nothing")
+	require.NoError(t, second.Commit(t.Context()))
+	require.True(t, visible(a, b))
+	require.True(t, visible(a-100, b))
+	require.False(t, visible(b+1000), "of the future")
 }
 
 // subscriptionsAt are the names of those at a position, with whether they are on, in order.
@@ -164,4 +199,123 @@ func futures(t *rapid.T, tx pgx.Tx, from, last pglogrepl.LSN) map[pglogrepl.LSN]
 		all[at] = []any{subscriptionsAt(t, tx, at), ahead}
 	}
 	return all
+}
+
+// Of any journal, in any order, a pruning takes what it should and no more.
+func TestPruneTakesWhatIsReplaced(t *testing.T) {
+	t.Parallel()
+
+	type change struct {
+		ID           int64
+		Subscription uuid.UUID
+		Commit       pglogrepl.LSN // 0: unread.
+		Gone         bool
+	}
+	ctx := t.Context()
+	db := database(t)
+	rapid.Check(t, func(t *rapid.T) {
+		tx, err := db.Begin(ctx)
+		require.NoError(t, err)
+		defer tx.Rollback(ctx) //nolint:errcheck // each check leaves the table empty
+
+		journal := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) change {
+			return change{
+				Subscription: number(rapid.IntRange(1, 3).Draw(t, "subscription")),
+				Commit:       pglogrepl.LSN(rapid.Uint64Range(0, 6).Draw(t, "commit")), Gone: rapid.Bool().Draw(t, "gone"),
+			}
+		}), 0, 15).Draw(t, "journal")
+		for i := range journal {
+			c := &journal[i]
+			c.ID = int64(i + 1)
+			_, err := tx.Exec(ctx, `
+				INSERT INTO outbox.subscription_changes (id, subscription_id, subscription, commit_lsn) OVERRIDING SYSTEM VALUE
+				SELECT $1::bigint, $2::uuid, CASE WHEN NOT $3::boolean THEN '{}'::json END, nullif($4::text::pg_lsn, '0/0')`,
+				c.ID, c.Subscription, c.Gone, c.Commit.String())
+			require.NoError(t, err)
+		}
+		confirmed := pglogrepl.LSN(rapid.Uint64Range(0, 7).Draw(t, "confirmed"))
+		passed := func(c change) bool { return c.Commit > 0 && c.Commit < confirmed }
+		before := func(a, b change) bool { return a.Commit < b.Commit || a.Commit == b.Commit && a.ID < b.ID }
+		want := []int64{}
+		for _, c := range journal {
+			ofIt := func(test func(change) bool) bool {
+				return slices.ContainsFunc(journal, func(o change) bool { return o.Subscription == c.Subscription && passed(o) && test(o) })
+			}
+			replaced := ofIt(func(o change) bool { return before(c, o) })
+			hides := ofIt(func(o change) bool { return before(o, c) })
+			if !passed(c) || c.Gone && hides || !c.Gone && !replaced {
+				want = append(want, c.ID)
+			}
+		}
+
+		require.NoError(t, store.PruneChanges(ctx, tx, confirmed))
+		rows, err := tx.Query(ctx, `SELECT id FROM outbox.subscription_changes ORDER BY id`)
+		require.NoError(t, err)
+		left, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		require.NoError(t, err)
+		require.Equal(t, want, left)
+	})
+}
+
+// With many subscriptions pruning looks at each row of the journal a few times, not at all of them for each: whatever Postgres
+// believes of the table.
+func TestPruneCostGrowsWithTheJournal(t *testing.T) {
+	t.Parallel()
+
+	const changes = 3000 // Of two thirds as many subscriptions.
+	db := database(t)
+	for _, when := range []string{"before they are read", "after"} {
+		tx := begin(t, db)
+		execute(t, tx, `
+			INSERT INTO outbox.subscription_changes (subscription_id, subscription)
+			SELECT ('00000000-0000-4000-8000-' || lpad((n % ($1::int * 2 / 3))::text, 12, '0'))::uuid, CASE WHEN n % 50 > 0 THEN '{}'::json END
+			  FROM generate_series(1, $1::int) AS n`, changes)
+		if when == "before they are read" {
+			execute(t, tx, `ANALYZE outbox.subscription_changes`)
+		}
+		execute(t, tx, `UPDATE outbox.subscription_changes SET commit_lsn = '0/1'::pg_lsn + id`)
+		if when == "after" {
+			execute(t, tx, `ANALYZE outbox.subscription_changes`)
+		}
+		measured := &explained{DB: tx}
+		require.NoError(t, store.PruneChanges(t.Context(), measured, 1<<40))
+		require.Positive(t, measured.rows)
+		require.Less(t, measured.rows, 10.0*changes, "statistics of %s:\n%s", when, measured.plan)
+		left := value[int](t, tx, `SELECT count(*) FROM outbox.subscription_changes`)
+		require.Less(t, left, changes)
+		require.NoError(t, tx.Rollback(t.Context()))
+	}
+}
+
+// explained runs statements and counts the rows that their plans' steps passed on or looked at in vain.
+type explained struct {
+	store.DB
+	plan string
+	rows float64
+}
+
+func (e *explained) Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error) {
+	if err := e.QueryRow(ctx, "EXPLAIN (ANALYZE, FORMAT JSON) "+sql, args...).Scan(&e.plan); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	type step struct {
+		Rows     float64 `json:"Actual Rows"`
+		Loops    float64 `json:"Actual Loops"`
+		Filtered float64 `json:"Rows Removed by Filter"`
+		Unjoined float64 `json:"Rows Removed by Join Filter"`
+		Plans    []step
+	}
+	var plans []struct{ Plan step }
+	if err := json.Unmarshal([]byte(e.plan), &plans); err != nil {
+		return pgconn.CommandTag{}, err
+	}
+	var count func(step)
+	count = func(s step) {
+		e.rows += s.Loops * (s.Rows + s.Filtered + s.Unjoined)
+		for _, below := range s.Plans {
+			count(below)
+		}
+	}
+	count(plans[0].Plan)
+	return pgconn.CommandTag{}, nil
 }

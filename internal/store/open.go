@@ -14,8 +14,8 @@ import (
 // Open opens a pool for a command. It does not connect yet, so the address may be that of a server that is down.
 //
 // Statements are described, not prepared, unless the URL names a default_query_exec_mode: a transaction pooler forgets
-// prepared ones. No run-time parameter is set but application_name, since poolers refuse others. No error contains
-// anything of the URL.
+// prepared ones. No run-time parameter is set but application_name and client_encoding, which every driver sets and every pooler
+// knows: in a database of another encoding than UTF8, text would come and go in that. No error contains anything of the URL.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -50,6 +50,7 @@ func ConnectReplication(ctx context.Context, url string) (*pgconn.PgConn, error)
 		return nil, explainURL(err)
 	}
 	cfg.RuntimeParams["replication"] = "database"
+	cfg.RuntimeParams["client_encoding"] = "UTF8"
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "relay"
 	}
@@ -65,6 +66,7 @@ func prepare(cfg *pgx.ConnConfig) {
 	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
+	cfg.RuntimeParams["client_encoding"] = "UTF8"
 	if cfg.RuntimeParams["application_name"] == "" {
 		cfg.RuntimeParams["application_name"] = "relay"
 	}

@@ -88,7 +88,7 @@ func TestErrorsHoldNoPassword(t *testing.T) {
 	}
 }
 
-// As a transaction pooler needs it: no prepared statements, and no run-time parameter but the name.
+// As a transaction pooler needs it: no prepared statements, and no run-time parameter that one may not know.
 func TestOpen(t *testing.T) {
 	t.Parallel()
 
@@ -99,7 +99,7 @@ func TestOpen(t *testing.T) {
 	} {
 		db := open(t, address+query)
 		require.Equal(t, want, db.Config().ConnConfig.DefaultQueryExecMode, query)
-		require.Equal(t, map[string]string{"application_name": "relay"}, db.Config().ConnConfig.RuntimeParams)
+		require.Equal(t, map[string]string{"application_name": "relay", "client_encoding": "UTF8"}, db.Config().ConnConfig.RuntimeParams)
 		require.Equal(t, "relay", value[string](t, db, `SELECT current_setting('application_name')`))
 		require.Zero(t, value[int](t, db, `SELECT count(*)::int FROM pg_prepared_statements WHERE name <> ''`))
 	}

@@ -30,9 +30,11 @@ var (
 )
 
 // CountReplayable returns how many deliveries fit, and how many more would if their events were not gone.
-func CountReplayable(ctx context.Context, db DB, which Replayable) (fit, gone int64, err error) {
-	err = db.QueryRow(ctx, countReplayableSQL, which.SubscriptionID, which.Since, which.Until, which.Statuses, which.Type, which.UserID).
-		Scan(&fit, &gone)
+func CountReplayable(ctx context.Context, db *pgxpool.Pool, which Replayable) (fit, gone int64, err error) {
+	err = inUnhurried(ctx, db, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, countReplayableSQL, which.SubscriptionID, which.Since, which.Until, which.Statuses, which.Type, which.UserID).
+			Scan(&fit, &gone)
+	})
 	if err != nil {
 		return 0, 0, fmt.Errorf("count deliveries: %w", err)
 	}
@@ -87,7 +89,7 @@ type place struct {
 func replayOne(
 	ctx context.Context, db *pgxpool.Pool, which Replayable, begin uuid.UUID, at place, limit int64,
 ) (n int64, next place, err error) {
-	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+	err = inUnhurried(ctx, db, func(tx pgx.Tx) error {
 		// Another replay of this subscription ends its batch first; the statement after that sees it.
 		const lock = "SELECT pg_advisory_xact_lock(hashtextextended('relay replay ' || $1, 0))"
 		if _, err := tx.Exec(ctx, lock, which.SubscriptionID.String()); err != nil {

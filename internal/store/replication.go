@@ -57,12 +57,13 @@ func DropSlot(ctx context.Context, db DB, name string) error {
 
 // State is what the relay remembers of its slot.
 type State struct {
-	SystemIdentifier string
-	DatabaseOID      int64
-	PublicationOID   int64
-	Scanned          pglogrepl.LSN
-	Confirmed        pglogrepl.LSN
-	Read             pglogrepl.LSN // No transaction committed here or later was read yet; 0: unknown.
+	SystemIdentifier   string
+	DatabaseOID        int64
+	PublicationOID     int64
+	PublicationVersion string // Empty: unknown, where an earlier version of the program made the slot.
+	Scanned            pglogrepl.LSN
+	Confirmed          pglogrepl.LSN
+	Read               pglogrepl.LSN // No transaction committed here or later was read yet; 0: unknown.
 }
 
 var (
@@ -78,7 +79,8 @@ var (
 func LoadState(ctx context.Context, db DB, slot string) (*State, error) {
 	var s State
 	var scanned, confirmed, read string
-	err := db.QueryRow(ctx, stateSQL, slot).Scan(&s.SystemIdentifier, &s.DatabaseOID, &s.PublicationOID, &scanned, &confirmed, &read)
+	err := db.QueryRow(ctx, stateSQL, slot).Scan(
+		&s.SystemIdentifier, &s.DatabaseOID, &s.PublicationOID, &scanned, &confirmed, &read, &s.PublicationVersion)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -101,6 +103,15 @@ func LoadState(ctx context.Context, db DB, slot string) (*State, error) {
 func ForgetState(ctx context.Context, db DB, slot string) error {
 	if _, err := db.Exec(ctx, "DELETE FROM outbox.relay_state WHERE slot = $1", slot); err != nil {
 		return fmt.Errorf("forget relay state: %w", err)
+	}
+	return nil
+}
+
+// AdoptPublicationVersion notes the version of the publication where none is known. The caller leads.
+func AdoptPublicationVersion(ctx context.Context, db DB, slot, version string) error {
+	const sql = "UPDATE outbox.relay_state SET publication_version = $2 WHERE slot = $1 AND publication_version IS NULL"
+	if _, err := db.Exec(ctx, sql, slot, version); err != nil {
+		return fmt.Errorf("note the publication's version: %w", err)
 	}
 	return nil
 }
@@ -133,11 +144,12 @@ func EndReading(ctx context.Context, conn *pgconn.PgConn, slot string, at pglogr
 
 // NewSlot is a slot just made: where it begins and the snapshot of that moment.
 type NewSlot struct {
-	Name             string
-	Snapshot         string
-	ConsistentPoint  string
-	SystemIdentifier string
-	PublicationOID   int64
+	Name               string
+	Snapshot           string
+	ConsistentPoint    string
+	SystemIdentifier   string
+	PublicationOID     int64
+	PublicationVersion string // Read before the slot was made, as the OID, so that an alteration since is noticed.
 }
 
 // Scan looks through the outbox in the new slot's own snapshot: events without deliveries get them, and the state that
@@ -153,6 +165,9 @@ func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
 		if _, err := tx.Exec(ctx, "SET LOCAL idle_in_transaction_session_timeout = '10s'"); err != nil {
 			return err
 		}
+		if err := unhurried(ctx, tx); err != nil {
+			return err
+		}
 		tag, err := tx.Exec(ctx, scanSQL)
 		if err != nil {
 			return err
@@ -161,7 +176,8 @@ func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
 		if _, err := tx.Exec(ctx, scanChangesSQL); err != nil {
 			return err
 		}
-		_, err = tx.Exec(ctx, saveStateSQL, slot.Name, slot.SystemIdentifier, slot.PublicationOID, slot.ConsistentPoint)
+		_, err = tx.Exec(ctx, saveStateSQL, slot.Name, slot.SystemIdentifier, slot.PublicationOID, slot.ConsistentPoint,
+			slot.PublicationVersion)
 		failpoint.Hit("scan/before-commit")
 		return err
 	}
@@ -175,6 +191,7 @@ func Scan(ctx context.Context, conn *pgx.Conn, slot NewSlot) (int64, error) {
 // Publication is a publication as it stands.
 type Publication struct {
 	OID       int64
+	Version   string   // Another after any alteration, even one that was put back.
 	Inserts   bool     // Publishes inserts.
 	Others    bool     // Publishes updates, deletes or truncates as well, or other tables.
 	AllTables bool     // Was made FOR ALL TABLES: which they are cannot be changed.
@@ -185,7 +202,7 @@ type Publication struct {
 // FindPublication returns the publication of that name, or nil where there is none.
 func FindPublication(ctx context.Context, db DB, name string) (*Publication, error) {
 	var p Publication
-	err := db.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Inserts, &p.Others, &p.AllTables, &p.Filtered, &p.Relations)
+	err := db.QueryRow(ctx, publicationSQL, name).Scan(&p.OID, &p.Inserts, &p.Others, &p.AllTables, &p.Filtered, &p.Relations, &p.Version)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}

@@ -62,11 +62,24 @@ func TestPublication(t *testing.T) {
 	right, err := store.FindPublication(ctx, db, name)
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"events", "subscription_changes"}, right.Relations)
-	require.Equal(t, store.Publication{OID: right.OID, Inserts: true, Relations: right.Relations}, *right, "nothing else")
-	require.Equal(t, right.OID, value[int64](t, db, `SELECT oid::bigint FROM pg_publication`))
+	require.Equal(t, store.Publication{OID: right.OID, Version: right.Version, Inserts: true, Relations: right.Relations}, *right, "nothing else")
+	require.Equal(t, right.OID, value[int64](t, db, `SELECT oid::bigint FROM pg_publication WHERE pubname = $1`, name))
 
-	// However somebody changed it, the repair mends it, and it stays the same publication.
+	require.NotEmpty(t, right.Version)
+	execute(t, db, `CREATE PUBLICATION another FOR TABLE outbox.events`)
+	execute(t, db, `COMMENT ON PUBLICATION "odd ""name"", Ü" IS 'mine'`)
+	for _, vacuum := range []string{"VACUUM FREEZE ", "VACUUM FULL "} {
+		for _, table := range []string{"pg_publication", "pg_publication_rel", "pg_depend"} {
+			execute(t, db, vacuum+table)
+		}
+	}
+	p, err = store.FindPublication(ctx, db, name)
+	require.NoError(t, err)
+	require.Equal(t, right, p, "nothing of this alters it")
+
+	// However somebody changed it, the repair mends it, and it stays the same publication, of another version.
 	execute(t, db, `CREATE TABLE other (id int PRIMARY KEY)`)
+	versions := []string{right.Version}
 	for _, change := range []string{
 		`DROP TABLE outbox.events`, `ADD TABLE other`, `SET TABLE outbox.events WHERE (type <> 'a'), outbox.subscription_changes`,
 		`SET TABLE outbox.events (id, type), outbox.subscription_changes`, `SET TABLE other, outbox.deliveries`, `SET (publish = 'update')`,
@@ -84,8 +97,32 @@ func TestPublication(t *testing.T) {
 		}
 		p, err = store.FindPublication(ctx, db, name)
 		require.NoError(t, err)
+		require.NotContains(t, versions, p.Version, change)
+		versions = append(versions, p.Version)
+		p.Version = right.Version
 		require.Equal(t, right, p, change)
-		require.Equal(t, 2, value[int](t, db, `SELECT count(*) FROM pg_publication_tables`), change)
+		require.Equal(t, 2, value[int](t, db, `SELECT count(*) FROM pg_publication_tables WHERE pubname = $1`, name), change)
+	}
+
+	// Put back by hand, it is of another version as well: what was committed meanwhile was not published.
+	changes := [][2]string{
+		{`DROP TABLE outbox.events`, `ADD TABLE outbox.events`}, {`SET (publish = 'update')`, `SET (publish = 'insert')`},
+	}
+	if serverVersion(t, db) >= 150000 {
+		changes = append(changes,
+			[2]string{`SET TABLE outbox.events WHERE (type <> 'a'), outbox.subscription_changes`, `SET TABLE outbox.events, outbox.subscription_changes`},
+			[2]string{`ADD TABLES IN SCHEMA outbox`, `DROP TABLES IN SCHEMA outbox`})
+	}
+	for _, change := range changes {
+		for _, half := range change {
+			execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+half)
+			p, err = store.FindPublication(ctx, db, name)
+			require.NoError(t, err)
+			if half != `DROP TABLES IN SCHEMA outbox` { // What was published besides does not count.
+				require.NotContains(t, versions, p.Version, half)
+			}
+			versions = append(versions, p.Version)
+		}
 	}
 
 	execute(t, db, `CREATE PUBLICATION everything FOR ALL TABLES`)
@@ -123,9 +160,18 @@ func TestState(t *testing.T) {
 	require.Equal(t, "7123", begun.SystemIdentifier)
 	require.EqualValues(t, 3_000_000_001, begun.PublicationOID, "an oid may be larger than an int32")
 	require.Equal(t, value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), begun.DatabaseOID)
+	require.Equal(t, "1 2:3", begun.PublicationVersion)
 	require.NotZero(t, begun.Scanned)
 	require.Equal(t, begun.Scanned, begun.Confirmed)
 	require.Equal(t, begun.Scanned, begun.Read, "of a new slot nothing was read")
+
+	for wrote, want := range map[bool]string{true: "1 2:3", false: "4 5:6"} { // What is known is kept.
+		execute(t, db, `UPDATE outbox.relay_state SET publication_version = CASE WHEN $1 THEN '1 2:3' END WHERE slot = 'relay'`, wrote)
+		require.NoError(t, store.AdoptPublicationVersion(ctx, db, "relay", "4 5:6"))
+		state, err = store.LoadState(ctx, db, "relay")
+		require.NoError(t, err)
+		require.Equal(t, want, state.PublicationVersion)
+	}
 
 	require.NoError(t, store.BeginReading(ctx, db, "relay"))
 	state, err = store.LoadState(ctx, db, "relay")
@@ -226,6 +272,7 @@ func scan(t testing.TB, db store.DB, name string, after ...func()) int64 {
 	defer conn.Close(ctx)
 	found, err := store.Scan(ctx, conn, store.NewSlot{
 		Name: name, Snapshot: made.SnapshotName, ConsistentPoint: made.ConsistentPoint, SystemIdentifier: "7123", PublicationOID: 3_000_000_001,
+		PublicationVersion: "1 2:3",
 	})
 	require.NoError(t, err)
 	return found

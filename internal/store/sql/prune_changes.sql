@@ -1,11 +1,11 @@
--- Removes changes that the slot has passed and that a later one, passed as well, replaces.
+-- Removes changes that the slot has passed and that a later one, passed as well, replaces. A removal goes last, when nothing
+-- older is left for it to hide. What is marked anew meanwhile waits for the next time.
 DELETE FROM outbox.subscription_changes AS c
- WHERE c.commit_lsn < $1::text::pg_lsn
-   AND (c.subscription IS NULL OR EXISTS (
-     SELECT FROM outbox.subscription_changes AS n
-      WHERE n.subscription_id = c.subscription_id AND n.commit_lsn < $1::text::pg_lsn
-        AND (n.commit_lsn, n.id) > (c.commit_lsn, c.id)))
-   -- a removal goes last, when nothing older is left for it to hide
-   AND (c.subscription IS NOT NULL OR NOT EXISTS (
-     SELECT FROM outbox.subscription_changes AS o
-      WHERE o.subscription_id = c.subscription_id AND (o.commit_lsn, o.id) < (c.commit_lsn, c.id)))
+ USING (
+   SELECT id, commit_lsn, lag(id) OVER w IS NULL AS first, lead(id) OVER w IS NULL AS last
+     FROM outbox.subscription_changes
+    WHERE commit_lsn < $1::text::pg_lsn
+   WINDOW w AS (PARTITION BY subscription_id ORDER BY commit_lsn, id)
+ ) AS p
+ WHERE c.id = p.id AND c.commit_lsn = p.commit_lsn
+   AND CASE WHEN c.subscription IS NULL THEN p.first ELSE NOT p.last END

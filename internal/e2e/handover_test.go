@@ -1,0 +1,59 @@
+package e2e
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/pgtest"
+	"github.com/outboxrelay/relay/internal/receiver"
+)
+
+// A leader whose stream ends, but who lives, holds the lead until all that it sent is written down: the one that takes over sends
+// none of it again.
+func TestALeaderHandsOverWhatItHas(t *testing.T) {
+	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
+	db := pgtest.Pool(t, url)
+	r := receiver.New(t, nil)
+	r.SetDelay(400 * time.Millisecond) // So that much is in flight at any time.
+	subscribe(t, db, r, "*")
+	relays := []*instance{start(t, url, slot), start(t, url, slot), start(t, url, slot), start(t, url, slot)}
+	leader := func() (of int) {
+		await(t, "a leader", func() bool {
+			of = slices.IndexFunc(relays, (*instance).leads)
+			return of >= 0
+		})
+		return of
+	}
+	w := write(url, 80)
+	handedOver := 0
+	for last, began := leader(), time.Now(); handedOver < 2; {
+		require.Less(t, time.Since(began), 2*patience, "handed over %d times", handedOver)
+		before := r.Len()
+		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+			WHERE datname = current_database() AND application_name = 'relay' AND backend_type = 'client backend'`)
+		await(t, "requests after that", func() bool { return r.Len() > before+40 })
+		if now := leader(); now != last {
+			last = now
+			handedOver++
+		}
+	}
+	w.end(t, db)
+	require.Zero(t, w.account(t, db, r), "sent twice")
+}
+
+// leads reports whether the instance reads the stream.
+func (i *instance) leads() bool {
+	response, err := http.Get("http://" + i.listen + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	return response.StatusCode == http.StatusOK && strings.Contains(string(text), "relaying")
+}

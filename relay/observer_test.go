@@ -1,0 +1,75 @@
+package relay
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/config"
+)
+
+// observerBench is the observer of a relay that leads, over a database in which seven deliveries wait.
+type observerBench struct {
+	*observer
+	db *fakeDB
+}
+
+func newObserverBench(t *testing.T) *observerBench {
+	cfg := config.Default()
+	cfg.Database.URL = "postgres://localhost/app"
+	r, err := New(cfg, Options{Logger: testLog()})
+	require.NoError(t, err)
+	r.setLeading(true)
+	b := &observerBench{observer: r.observer, db: newFakeDB()}
+	b.observer.db = b.db
+	b.db.query["backlog"] = func([]any) ([][]any, error) { return [][]any{{7, 0, 0.0, 0, nil}}, nil }
+	return b
+}
+
+// Where a count takes too long, heartbeat and statistics are written all the same, and the next count is not begun at once.
+func TestObserverWritesWhatACountDoesNotHoldUp(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newObserverBench(t)
+		db := hang(b.db)
+		db.only = "backlog"
+		b.observer.db = db
+		go b.run(ctx)
+		for n := range 60 {
+			b.relay.metrics.captured.Add(1)
+			time.Sleep(heartbeatEvery)
+			synctest.Wait()
+			require.GreaterOrEqual(t, b.db.ran("beat"), n+1)
+			require.GreaterOrEqual(t, b.db.ran("save_minutes"), n+1)
+		}
+		require.Equal(t, 1, b.db.ran("backlog"))
+		require.Zero(t, b.last().Pending)
+
+		db.hangs.Store(false)
+		time.Sleep(backlogShare*recordTimeout - 60*heartbeatEvery + heartbeatEvery)
+		synctest.Wait()
+		require.Equal(t, 2, b.db.ran("backlog"))
+		require.EqualValues(t, 7, b.last().Pending)
+	})
+}
+
+// While counts are quick they come at their pace, and none where another relay leads.
+func TestObserverCountsWhatWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newObserverBench(t)
+		go b.run(ctx)
+		time.Sleep(10*backlogEvery - time.Second)
+		synctest.Wait()
+		require.Equal(t, 10, b.db.ran("backlog"))
+		require.EqualValues(t, 7, b.last().Pending)
+		require.Positive(t, b.db.ran("save_minutes"), "the count belongs to the statistics")
+
+		b.relay.setLeading(false)
+		time.Sleep(10 * backlogEvery)
+		synctest.Wait()
+		require.Equal(t, 10, b.db.ran("backlog"))
+		require.Zero(t, b.last().Pending)
+	})
+}
