@@ -11,8 +11,8 @@ const (
 	// senderTimeout is wal_sender_timeout where a campaign breaks connections: how long Postgres keeps the slot for a relay
 	// that it does not hear. 60 s is PostgreSQL's default.
 	senderTimeout = 10 * time.Second
-	// deafFor is after how long a relay gives up a connection on which it hears nothing.
-	deafFor = 30 * time.Second
+	// deafFor is after how long a relay gives up a connection on which it hears nothing (relay/silence.go).
+	deafFor = max(30*time.Second, senderTimeout/2+10*time.Second)
 )
 
 var cutPostgres = &campaign{

@@ -35,7 +35,7 @@ var fewFiles = &campaign{
 			return err
 		}
 		r.writer.start(r.random, pointsPerSecond)
-		lasts, most := time.Duration(r.count(20, 300))*time.Second, 0
+		lasts, most := time.Duration(r.count(10, 300))*time.Second, 0
 		for until := time.Now().Add(lasts); time.Now().Before(until) && r.more(ctx); pause(ctx, 200*time.Millisecond) {
 			most = max(most, p.files())
 		}

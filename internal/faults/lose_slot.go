@@ -36,12 +36,19 @@ var losses = []loss{
 		// The relay may have made it by now: that one goes as well, in the same transaction.
 		return r.exec(ctx, "DROP PUBLICATION IF EXISTS relay; "+makePublicationSQL)
 	}},
+	{"publication altered and put back", func(ctx context.Context, r *rig) error {
+		if err := r.exec(ctx, `ALTER PUBLICATION relay DROP TABLE outbox.events`); err != nil {
+			return err
+		}
+		pause(ctx, 200*time.Millisecond) // So that events come between.
+		return r.exec(ctx, `ALTER PUBLICATION relay ADD TABLE outbox.events`)
+	}},
 	{"slot invalidated by max_slot_wal_keep_size", invalidateSlot},
 }
 
 var loseSlot = &campaign{
 	name: "lose-slot",
-	doc:  "slot dropped, made anew, invalidated; publication dropped, made anew; while the relay runs and while it is down",
+	doc:  "slot dropped, made anew, invalidated; publication dropped, made anew, altered and put back; while the relay runs and while it is down",
 	run: func(ctx context.Context, r *rig) error {
 		if err := r.setUp(ctx, "max_slot_wal_keep_size=32MB", "min_wal_size=32MB", "max_wal_size=64MB"); err != nil {
 			return err
@@ -66,7 +73,7 @@ var loseSlot = &campaign{
 				n++
 			}
 		}
-		r.did(n, rounds*2*len(losses), "%d losses (slot dropped, made anew, invalidated, publication dropped, made anew), half with the relay running", n)
+		r.did(n, rounds*2*len(losses), "%d losses (slot dropped, made anew, invalidated, publication dropped, made anew, altered and put back), half with the relay running", n)
 		return r.settle(ctx)
 	},
 }
