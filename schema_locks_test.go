@@ -34,6 +34,25 @@ var daily = []string{
 	`DELETE FROM outbox.events WHERE created_at < now() - interval '1 day'`,
 }
 
+// An upgrade that meets a lock, as of pg_dump, gives up soon: relays that run would stand in line behind it.
+func TestAnUpgradeWaitsForNoLockForLong(t *testing.T) {
+	t.Parallel()
+
+	url := pgtest.Migrated(t)
+	conn, dump, relay := connect(t, url), connect(t, url), connect(t, url)
+	execute(t, conn, `ALTER TABLE outbox.relay_state DROP COLUMN publication_version`)
+	execute(t, dump, `BEGIN`)
+	execute(t, dump, `SELECT FROM outbox.relay_state`)
+	_, err := conn.PgConn().Exec(t.Context(), outboxrelay.Schema).ReadAll()
+	require.ErrorContains(t, err, "lock timeout")
+	execute(t, conn, `ROLLBACK`)
+	execute(t, relay, `UPDATE outbox.relay_state SET updated_at = now()`)
+	execute(t, dump, `ROLLBACK`)
+	_, err = conn.PgConn().Exec(t.Context(), outboxrelay.Schema).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, "0", value[string](t, conn, `SELECT current_setting('lock_timeout')`), "for the file alone")
+}
+
 // With the locks of a whole application still held, nobody waits.
 func TestNobodyWaitsForTheSchema(t *testing.T) {
 	t.Parallel()

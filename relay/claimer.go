@@ -143,10 +143,11 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err error) {
 	var wanted []store.Wanted
 	left := claimMost
-	if c.dispatch.heavy() {
-		left = claimLittle // The rest would only be given back.
+	held := claim{token: uuid.New(), until: make(map[uuid.UUID]time.Time), heldMost: heldByAll}
+	if c.dispatch.heavy() { // The rest would only be given back.
+		left, held.heldMost = claimLittle, heldByAnswering
 	}
-	held := claim{token: uuid.New(), until: make(map[uuid.UUID]time.Time)}
+	doubtful := c.dispatch.roomInDoubt()
 	now := time.Now()
 	for _, d := range c.inTurn(due) {
 		if left == 0 {
@@ -154,7 +155,11 @@ func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err er
 			break
 		}
 		n := min(c.dispatch.roomFor(d.SubscriptionID, limits{d.Rate, d.Concurrency, d.Timeout}), left)
-		if n == 0 {
+		if n > 0 && c.dispatch.inDoubt(d.SubscriptionID) {
+			n = min(n, doubtful)
+			doubtful -= n
+		}
+		if n <= 0 {
 			c.dispatch.setBacklog(d.SubscriptionID) // Its lane wakes us once it has room.
 			continue
 		}
@@ -200,14 +205,17 @@ func (c *claimer) inTurn(due []store.Due) []store.Due {
 
 // claim is what one claim took up: the token of all, and until when the deliveries of each subscription are ours.
 type claim struct {
-	token uuid.UUID
-	until map[uuid.UUID]time.Time
+	token    uuid.UUID
+	until    map[uuid.UUID]time.Time
+	heldMost int64 // Once more than this is held by what was claimed, the rest is given back.
 }
 
 // begin fetches what was claimed, some at a time, and puts it on its way. Where that fails, or too much is held by now, the rest is
-// given back.
+// given back, as is what no lane would have in flight at once.
 func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim) error {
 	known := make(map[string]*subscription) // By the row's text: many deliveries, few subscriptions.
+	claimed, tooMuch := within(claimed, laneFlightBytes)
+	c.giveUp(tooMuch, held)
 	for len(claimed) > 0 {
 		n, size := 0, 0
 		for n < len(claimed) && (n == 0 || size+claimed[n].PayloadBytes <= fetchBytes) {
@@ -218,12 +226,26 @@ func (c *claimer) begin(ctx context.Context, claimed []store.Claimed, held claim
 			c.giveUp(claimed, held)
 			return err
 		}
-		if claimed = claimed[n:]; c.dispatch.overladen() {
+		if claimed = claimed[n:]; c.dispatch.overladen(held.heldMost) {
 			c.giveUp(claimed, held)
 			return nil
 		}
 	}
 	return nil
+}
+
+// within parts what was claimed by how much of each subscription has so many bytes together; the first of each is always in.
+func within(claimed []store.Claimed, most int) (in, beyond []store.Claimed) {
+	bytes := make(map[uuid.UUID]int)
+	for _, cl := range claimed {
+		if had, some := bytes[cl.SubscriptionID]; some && had+cl.PayloadBytes > most {
+			beyond = append(beyond, cl)
+			continue
+		}
+		bytes[cl.SubscriptionID] += cl.PayloadBytes
+		in = append(in, cl)
+	}
+	return in, beyond
 }
 
 func (c *claimer) giveUp(claimed []store.Claimed, held claim) {

@@ -12,8 +12,12 @@ const (
 	streamBytes = 16 << 20
 
 	// slowBytes bounds the bodies held by requests that the database owns, hanging ones above all. Beyond it, lanes that
-	// have something in flight get nothing more of that kind, and others one at a time; beyond its double nothing is claimed.
+	// have something in flight get nothing more of that kind, and others one at a time.
 	slowBytes = 24 << 20
+
+	// heldByAll is as much as may be held so in any case; heldByAnswering the same for lanes whose last request was answered.
+	heldByAll       = 2 * slowBytes
+	heldByAnswering = 3 * slowBytes
 
 	// idleLane is how long a lane is kept with nothing to do: its connections are closed long before.
 	idleLane = time.Minute

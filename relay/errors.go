@@ -44,6 +44,7 @@ var mends = map[string]string{
 	"3D000": "create the database, or name another in database.url",
 	"42501": "grant it: `ALTER ROLE … REPLICATION` for the slot, and run `relay init` once as the database's owner for the schema; " +
 		"`relay check` names each missing right",
+	"55P03": "another session holds a lock on a table of schema outbox, as pg_dump does: wait until it has ended, or end it, and try again",
 	"53300": "raise max_wal_senders or max_connections and restart the server, or end what nobody uses",
 	"53400": "raise max_replication_slots in postgresql.conf and restart the server, or drop a slot that nobody uses",
 	"0A000": "see what the server said",
@@ -104,7 +105,7 @@ func passing(err error) bool {
 		switch {
 		case throughPooler(pg):
 			return false
-		case pg.Code == "25006", strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"),
+		case pg.Code == "25006", pg.Code == "55P03", strings.HasPrefix(pg.Code, "08"), strings.HasPrefix(pg.Code, "57P"),
 			strings.HasPrefix(pg.Code, "40"), strings.HasPrefix(pg.Code, "53") && pg.Code != "53400":
 			return true
 		}

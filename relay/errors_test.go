@@ -22,6 +22,7 @@ func TestMend(t *testing.T) {
 		{"53300", "exceeds max_wal_senders", "raise max_wal_senders or max_connections and restart the server"},
 		{"53400", "all replication slots are in use", "raise max_replication_slots"},
 		{"55000", "logical decoding requires wal_level >= logical", "run `ALTER SYSTEM SET wal_level = logical` and restart the server"},
+		{"55P03", "canceling statement due to lock timeout", "wait until it has ended"},
 		{"25006", "read-only transaction", "point database.url at the primary"},
 		{"08P01", "unsupported startup parameter: replication", "set database.replication_url to the server itself"},
 		{"08P01", "unsupported startup parameter: extra_float_digits", "set database.replication_url to the server itself"},

@@ -107,6 +107,15 @@ func (l *lane) inDoubt(claimed bool) bool {
 	return l.running > l.counted || l.answers == silent || l.answers == unknown && claimed
 }
 
+// mayHold is how much may be held by what was claimed, of all lanes together, for this one to get any of it. Those that answer have
+// a share of their own.
+func (l *lane) mayHold() int64 {
+	if l.answers == answering {
+		return heldByAnswering
+	}
+	return heldByAll
+}
+
 func (l *lane) push(d *delivery) {
 	if len(l.queue) == 0 {
 		*l.queues++

@@ -111,6 +111,7 @@ func (r *Relay) session(intake context.Context) error {
 	}
 	err = r.readStream(intake, conn, ready)
 	if intake.Err() == nil {
+		r.setReason("the stream ended")
 		// The lead goes with the connection: where that still lives, whoever takes over finds all of this stream in the database.
 		owning, cancel := context.WithTimeout(intake, ownWithin)
 		defer cancel()

@@ -149,8 +149,11 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	defer p.mu.Unlock()
 	l := p.limited(id, own)
 	now := time.Now()
-	if p.stopped || p.laden() || p.slow > slowBytes && l.running > 0 {
+	if p.stopped || p.slow > slowBytes && l.running > 0 || p.slow > l.mayHold() {
 		return 0
+	}
+	if l.pace.every == 0 && len(l.queue) > 0 && l.queue[0].claimed {
+		return 0 // What was claimed before has not had its turn.
 	}
 	room := min(l.window, l.most(p.laneLimit)) - l.running
 	if room <= 0 && !l.stale(now) && len(l.queue) <= laneQueueLength {
@@ -167,17 +170,25 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	return max(0, min(room, p.free(l, true)))
 }
 
-// heavy says whether what was claimed, or hangs, is as much as it should be; overladen whether the rest of a claim is to be given back.
-func (p *dispatcher) heavy() bool {
+// inDoubt says whether what is claimed for a lane now may well hang; roomInDoubt how many such requests more there may be, of all lanes
+// together.
+func (p *dispatcher) inDoubt(id uuid.UUID) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.slow > slowBytes
+	return p.lane(id).inDoubt(true)
 }
 
-func (p *dispatcher) overladen() bool {
+func (p *dispatcher) roomInDoubt() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.laden()
+	return max(0, p.connections/2-p.doubted)
 }
 
-func (p *dispatcher) laden() bool { return p.slow > 2*slowBytes }
+// heavy says whether what was claimed, or hangs, is as much as it should be; overladen whether it is more than most.
+func (p *dispatcher) heavy() bool { return p.overladen(slowBytes) }
+
+func (p *dispatcher) overladen(most int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slow > most
+}

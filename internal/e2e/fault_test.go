@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -262,8 +263,8 @@ func TestAPausedLeaderSendsNothingOfWhatItMissed(t *testing.T) {
 	first := emit(t, db, "first")
 	await(t, "the other takes over", func() bool { return r.Count(first) == 1 })
 	require.NoError(t, paused.cmd.Process.Signal(syscall.SIGCONT))
+	await(t, "it notices", func() bool { return strings.Contains(paused.log.String(), "held still") })
 	paused.awaitReady()
-	require.Contains(t, paused.log.String(), "held still")
 	w.end(t, db)
 	twice := w.account(t, db, r)
 	t.Logf("committed %d, twice %d", len(w.committed), twice)
