@@ -64,6 +64,6 @@
 //  4. The position is persisted and confirmed, word is left of how far the stream was read, and the slot is free for another
 //     relay.
 //
-// A relay whose database takes no writes lets go of the slot within two seconds: nothing could be confirmed, and a server that is
-// shutting down would wait for it. It keeps what it knows until it is written.
+// A relay whose database takes no writes lets go of the slot within two seconds, and at once where the server is shutting down, which
+// waits for it: nothing could be confirmed. It keeps what it knows until it is written.
 package relay

@@ -59,6 +59,7 @@ type Relay struct {
 	work       context.Context // Of requests: outlives intake, so that what is in flight can end.
 	persisted  atomic.Uint64   // The same, for others to read.
 	endSession atomic.Pointer[context.CancelCauseFunc]
+	letGo      atomic.Pointer[context.CancelFunc] // Ends the wait of a session that has ended.
 	everLed    bool
 
 	mu      sync.Mutex
@@ -335,6 +336,9 @@ func (r *Relay) wroteDown(subscription uuid.UUID, dueNow bool) {
 func (r *Relay) databaseFails(err error) {
 	if end := r.endSession.Load(); end != nil {
 		(*end)(fmt.Errorf("the database takes no writes: %w", err))
+	}
+	if letGo := r.letGo.Load(); letGo != nil && hasCode(err, "57P03") { // It is going down, and waits for our connection.
+		(*letGo)()
 	}
 }
 

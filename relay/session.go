@@ -115,6 +115,8 @@ func (r *Relay) session(intake context.Context) error {
 		// The lead goes with the connection: where that still lives, whoever takes over finds all of this stream in the database.
 		owning, cancel := context.WithTimeout(intake, ownWithin)
 		defer cancel()
+		r.letGo.Store(&cancel)
+		defer r.letGo.Store(nil)
 		r.awaitOwned(owning)
 	}
 	return err
