@@ -19,7 +19,7 @@ type campaign struct {
 var campaigns = []*campaign{
 	killRelay, killAtPoints, stopRelay, stopPostgres,
 	cutPostgres, cutReceivers, loseSlot, promote, fullDisk,
-	pauseLeader, bigTransaction, clock, clone, fewFiles, idleOutbox, allHang, hostile,
+	pauseLeader, bigTransaction, clock, clone, fewFiles, idleOutbox, allHang, comesBack, hostile,
 }
 
 // mostTime bounds a campaign of the short profile, so that one that hangs does not keep the others from running. Those of

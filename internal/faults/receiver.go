@@ -25,6 +25,7 @@ const (
 	flaky                    // Cuts one connection in five, once it has read the request.
 	hanging                  // Reads and never answers.
 	slow                     // Answers 200 after slowFor.
+	gone                     // Ends each connection before it reads anything.
 )
 
 // slowFor is how long a slow receiver takes.
@@ -62,6 +63,25 @@ type receiver struct {
 	seen   map[uuid.UUID]int
 	total  int                    // Requests, without those of expiring types.
 	recent map[uuid.UUID]struct{} // Events of these since they were last asked for.
+	herd   herd
+}
+
+// herd is how many requests are in flight at a time since the receiver last changed.
+type herd struct {
+	began        time.Time // When the first came.
+	flying, most int
+	early        int // The most before the first can have been answered by a slow receiver.
+}
+
+func (h *herd) enter(now time.Time) {
+	if h.began.IsZero() {
+		h.began = now
+	}
+	h.flying++
+	h.most = max(h.most, h.flying)
+	if now.Sub(h.began) < slowFor {
+		h.early = max(h.early, h.flying)
+	}
 }
 
 // startReceiver listens on a loopback port. Requests are taken once the secret is known.
@@ -97,6 +117,7 @@ func (r *receiver) become(kind behaviour) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now = kind
+	r.herd = herd{flying: r.herd.flying}
 }
 
 // ServeHTTP notes a request once all of it has come, and then answers.
@@ -107,6 +128,12 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	}
 	id, typ, hash, signed := r.examine(request.Header, body)
 	r.mu.Lock()
+	if r.now == gone { // On a connection of before.
+		r.mu.Unlock()
+		panic(http.ErrAbortHandler)
+	}
+	r.herd.enter(time.Now())
+	defer r.leave()
 	times, did := r.seen[id], didAnswer
 	switch {
 	case r.now == hanging:
@@ -131,6 +158,12 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	case didCut:
 		panic(http.ErrAbortHandler)
 	}
+}
+
+func (r *receiver) leave() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.herd.flying--
 }
 
 // examine returns the event's id and type, the hash of its payload as it came, and whether the signature is right. A body that is
@@ -189,10 +222,15 @@ func (r *receiver) counts() (distinct, requests int) {
 }
 
 // connection counts the open connections. All that was sent on one has been read by the time that it counts as closed.
-func (r *receiver) connection(_ net.Conn, state http.ConnState) {
+func (r *receiver) connection(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
 		r.open.Add(1)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.now == gone {
+			_ = c.Close()
+		}
 	case http.StateClosed, http.StateHijacked:
 		r.open.Add(-1)
 	}
