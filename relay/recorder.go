@@ -208,8 +208,8 @@ func (r *recorder) take() []entry {
 func (r *recorder) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.entries) > 0 {
-		r.log.Warn("ended with outcomes unwritten; those deliveries are made again", "count", len(r.entries))
+	if n := len(r.entries) + r.writing; n > 0 {
+		r.log.Warn("ended with outcomes unwritten; those deliveries are made again", "count", n)
 	}
 	r.done += uint64(len(r.entries))
 	r.entries, r.abandoned = nil, true

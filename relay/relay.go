@@ -218,10 +218,12 @@ func (r *Relay) drain(endWork context.CancelFunc) {
 		r.recorder.abandon() // It has not even failed yet.
 		return
 	}
-	for !r.recorder.idle() && last.Err() == nil && !r.recorder.failed.Load() {
+	for !r.recorder.idle() && last.Err() == nil { // A database that was away may be back before the recorder's next try.
 		sleep(last, 5*time.Millisecond)
 	}
-	if err := r.claimer.release(last); err != nil {
+	releasing, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := r.claimer.release(releasing); err != nil {
 		r.log.Warn("could not give back what was not sent; it waits for its lease to end", "error", explain(err))
 	}
 }

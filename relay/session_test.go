@@ -46,14 +46,16 @@ func TestClaimsDoNotKeepARelayFromLeading(t *testing.T) {
 func TestAStop(t *testing.T) {
 	for name, tt := range map[string]struct {
 		takes             time.Duration // A request in flight.
-		down              bool          // The database.
+		down              bool          // The database,
+		back              time.Duration // until then; 0: for good.
 		recorded          bool
 		atLeast, lessThan time.Duration
 	}{
 		"at once":                             {recorded: true, lessThan: time.Second},
 		"a slow answer":                       {takes: 10 * time.Second, recorded: true, atLeast: 10 * time.Second, lessThan: 11 * time.Second},
 		"a timeout of the subscription's own": {takes: time.Hour, atLeast: 15 * time.Second, lessThan: 21 * time.Second},
-		"no database":                         {down: true, lessThan: time.Second},
+		"no database":                         {down: true, atLeast: drainSlack, lessThan: drainSlack + 2*time.Second},
+		"a database that comes back":          {down: true, back: 2 * time.Second, recorded: true, lessThan: 4 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ctx context.Context) {
@@ -74,7 +76,13 @@ func TestAStop(t *testing.T) {
 					}
 				}
 				if tt.down {
-					recorder.refuse = func(string, []any) error { return errors.New("connection refused") }
+					away := time.Now()
+					recorder.refuse = func(string, []any) error {
+						if tt.back > 0 && time.Since(away) > tt.back {
+							return nil
+						}
+						return errors.New("connection refused")
+					}
 				}
 				recording, endRecording := context.WithCancel(ctx)
 				defer endRecording()

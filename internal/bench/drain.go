@@ -52,11 +52,11 @@ func drain(ctx context.Context, r *rig.Rig, size sizes, s *report.Section) (err 
 	const ceiling, relay, one, four, tuned, logged, river = 0, 1, 2, 3, 4, 5, 6
 	s.Grid = grid(got, "raw")
 	s.Figures = []report.Figure{
-		report.Median("relay ÷ raw POSTs", got.Ratio(relay, ceiling), "").Against(report.AtLeast(0.45)),
+		report.Median("relay ÷ raw POSTs", got.Ratio(relay, ceiling), "").Against(report.AtLeast(0.75)),
 		report.Median("relay ÷ polling outbox, one worker", got.Ratio(relay, one), "").Against(report.AtLeast(1.3)),
 		report.Median("relay ÷ polling outbox, four workers", got.Ratio(relay, four), ""),
-		report.Median("relay ÷ best-tuned poller", got.Ratio(relay, tuned), ""),
-		report.Median("relay ÷ best-tuned poller, with a log", got.Ratio(relay, logged), ""),
+		report.Median("relay ÷ best-tuned poller", got.Ratio(relay, tuned), "").Against(report.AtLeast(1.3)),
+		report.Median("relay ÷ best-tuned poller, with a log", got.Ratio(relay, logged), "").Against(report.AtLeast(1.3)),
 		report.Median("relay ÷ river jobs", got.Ratio(relay, river), ""),
 	}
 	s.Charts = append(s.Charts,
