@@ -46,8 +46,9 @@
 // At the start of a stream the WAL may hold what an earlier one has delivered. Up to the position that the earlier one had read
 // when it ended in order, or else to where the WAL ended when the stream began, events are looked up in batches before they
 // go on: a delivery's id is derived from event and subscription, so what stands in the database is known. Before a stream begins in the same process, all that came of the
-// last one is recorded. What is sent twice after a crash is what was in flight or not yet recorded; so it is where a standby takes
-// over from a leader that lives, but has lost its connection.
+// last one is recorded, and a relay that stands by leaves a database that went away and came back to the one that led before, for a
+// while (yield.go). What is sent twice after a crash is what was in flight or not yet recorded; so it is where a standby takes
+// over from a leader that lives, but has lost its own connection.
 //
 // # Who leads
 //

@@ -61,6 +61,7 @@ type Relay struct {
 	endSession atomic.Pointer[context.CancelCauseFunc]
 	letGo      atomic.Pointer[context.CancelFunc] // Ends the wait of a session that has ended.
 	everLed    bool
+	yield      yielding
 
 	mu      sync.Mutex
 	leading bool

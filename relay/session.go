@@ -20,6 +20,9 @@ const (
 	// standbyEvery is how often a relay that stands by looks whether the slot is free.
 	standbyEvery = time.Second
 
+	// retryAtMost is the longest pause between two tries to read the stream, up to a quarter of it by chance aside.
+	retryAtMost = 2 * time.Second
+
 	// idleCheckpoint is how often the position is persisted while only other tables are written to: a small write, lest
 	// an idle outbox keep the database busy, and often enough that little WAL is retained.
 	idleCheckpoint = 5 * time.Second
@@ -44,7 +47,11 @@ func (r *Relay) tail(intake context.Context) error {
 		r.setLeading(false)
 		wait := standbyEvery
 		switch {
+		case errors.Is(err, errYield):
+			r.setStandby()
+			wait = standbyEvery / 4
 		case errors.Is(err, errStandby) || hasCode(err, "55006"):
+			r.yield.taken()
 			r.setStandby()
 			backoff = 100 * time.Millisecond
 		case r.fatal(err):
@@ -53,8 +60,9 @@ func (r *Relay) tail(intake context.Context) error {
 			if time.Since(start) > 10*time.Second {
 				backoff = 100 * time.Millisecond
 			}
+			r.yield.lost(time.Now())
 			wait = backoff
-			backoff = min(2*backoff, 5*time.Second)
+			backoff = min(2*backoff, retryAtMost)
 			what := "the stream ended"
 			if !r.everLed {
 				what = "cannot relay yet"
@@ -62,8 +70,9 @@ func (r *Relay) tail(intake context.Context) error {
 			r.setReason(what + ": " + explain(err))
 			r.log.Warn(what+"; trying again", "error", explain(err), "in", wait.String())
 		}
+		ended := time.Now()
 		r.awaitOwned(intake)
-		sleep(intake, wait+rand.N(wait/4+1))
+		sleep(intake, wait+rand.N(wait/4+1)-time.Since(ended))
 	}
 	return nil
 }
@@ -92,6 +101,10 @@ func (r *Relay) session(intake context.Context) error {
 		return err
 	} else if slot != nil && slot.Active {
 		return errStandby // Without taking a walsender to find out.
+	} else if yields, err := r.yields(looking, slot); err != nil {
+		return err
+	} else if yields {
+		return errYield
 	}
 	conn, err := r.connectReplication(looking)
 	if err != nil {
@@ -120,6 +133,18 @@ func (r *Relay) session(intake context.Context) error {
 		r.awaitOwned(owning)
 	}
 	return err
+}
+
+// errYield says that the slot is free, and left to another relay for a while.
+var errYield = errors.New("the slot is left to the relay that had it before")
+
+// yields says whether to leave the slot to another relay.
+func (r *Relay) yields(ctx context.Context, slot *store.Slot) (bool, error) {
+	if !r.yield.standsBy {
+		return false, nil
+	}
+	state, err := store.LoadState(ctx, r.db, r.cfg.Replication.Slot)
+	return err == nil && r.yield.yields(time.Now(), slot, state), err
 }
 
 // ownWithin is how long a relay holds the lead for what has come down its stream to be sent or written down: in half a second it is,
@@ -165,6 +190,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	t.persisted.Store(uint64(ready.confirmed))
 	r.persisted.Store(uint64(ready.confirmed))
 	route.pause = t.pause
+	r.yield.took()
 	r.setLeading(true)
 	r.log.Info("relaying", "slot", r.cfg.Replication.Slot, "from", ready.confirmed.String())
 

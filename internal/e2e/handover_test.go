@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/outboxrelay/relay/internal/pgtest"
+	"github.com/outboxrelay/relay/internal/postgres"
 	"github.com/outboxrelay/relay/internal/receiver"
 )
 
@@ -56,4 +58,37 @@ func (i *instance) leads() bool {
 	defer response.Body.Close()
 	text, _ := io.ReadAll(response.Body)
 	return response.StatusCode == http.StatusOK && strings.Contains(string(text), "relaying")
+}
+
+// Where Postgres goes away and comes back, all relays that stand by find the slot free before the one that led has its connection
+// again. They leave it that one, which knows what it has in hand.
+func TestPostgresComesBackToSeveralRelays(t *testing.T) {
+	cluster := pgtest.Private(t, postgres.Options{})
+	ctx := context.Background()
+	require.NoError(t, cluster.CreateDatabase(ctx, "app"))
+	url := cluster.URL("app")
+	pgtest.Migrate(t, url)
+	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
+	r.SetDelay(400 * time.Millisecond) // So that much is in flight at any time.
+	subscribe(t, db, r, "*")
+	relays := []*instance{start(t, url, "relay_back"), start(t, url, "relay_back"), start(t, url, "relay_back")}
+	await(t, "a leader", func() bool { return slices.ContainsFunc(relays, (*instance).leads) })
+	w := write(url, 80)
+	stops := map[string]func() error{
+		"fast":      func() error { return cluster.Stop(ctx, postgres.Fast) },
+		"immediate": func() error { return cluster.Stop(ctx, postgres.Immediate) },
+		"kill":      cluster.Kill,
+	}
+	for how, stop := range stops {
+		before := r.Len()
+		await(t, "deliveries before the stop", func() bool { return r.Len() > before+50 })
+		require.NoError(t, stop())
+		require.NoError(t, cluster.Resume(ctx))
+		began := time.Now()
+		before = r.Len()
+		await(t, "deliveries after the stop", func() bool { return r.Len() > before+50 })
+		t.Logf("%s stop: delivering again %v after the server was back", how, time.Since(began).Round(10*time.Millisecond))
+	}
+	w.end(t, db)
+	require.Zero(t, w.account(t, db, r), "sent twice")
 }

@@ -12,13 +12,15 @@ const fastStopWithin = 5 * time.Second
 
 var stopPostgres = &campaign{
 	name: "stop-postgres",
-	doc:  "kill -9, immediate and fast stop of Postgres under load, with a running relay",
+	doc:  "kill -9, immediate and fast stop of Postgres under load, with two running relays",
 	run: func(ctx context.Context, r *rig) error {
 		if err := r.setUp(ctx); err != nil {
 			return err
 		}
-		if _, err := r.start(ctx); err != nil {
-			return err
+		for range 2 {
+			if _, err := r.start(ctx); err != nil {
+				return err
+			}
 		}
 		r.writer.start(r.random, eventsPerSecond)
 		stops, longest := r.count(9, 150), time.Duration(0)
@@ -44,7 +46,7 @@ var stopPostgres = &campaign{
 		if longest > fastStopWithin {
 			r.problem("a fast stop took %s, %s are allowed", round(longest), fastStopWithin)
 		}
-		r.did(n, stops, "stopped Postgres %d times (fast, immediate, kill -9 in turn) under %d events/s", n, eventsPerSecond)
+		r.did(n, stops, "stopped Postgres %d times (fast, immediate, kill -9 in turn) under two relays and %d events/s", n, eventsPerSecond)
 		r.result.note("the longest fast stop took %s", round(longest))
 		return r.settle(ctx)
 	},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
@@ -21,7 +22,8 @@ type Slot struct {
 	WALStatus string // reserved, extended, unreserved or lost.
 	Confirmed pglogrepl.LSN
 	Restart   pglogrepl.LSN
-	LagBytes  int64 // WAL written since the confirmed position.
+	LagBytes  int64         // WAL written since the confirmed position.
+	ServerUp  time.Duration // Since when the server runs, by the database's clock.
 }
 
 var slotSQL = query("slot")
@@ -30,8 +32,9 @@ var slotSQL = query("slot")
 func FindSlot(ctx context.Context, db DB, name string) (*Slot, error) {
 	var s Slot
 	var confirmed, restart string
+	var up float64
 	err := db.QueryRow(ctx, slotSQL, name).Scan(
-		&s.Plugin, &s.Database, &s.Active, &s.ActivePID, &s.WALStatus, &confirmed, &restart, &s.LagBytes)
+		&s.Plugin, &s.Database, &s.Active, &s.ActivePID, &s.WALStatus, &confirmed, &restart, &s.LagBytes, &up)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
@@ -44,6 +47,7 @@ func FindSlot(ctx context.Context, db DB, name string) (*Slot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("look up replication slot: %w", err)
 	}
+	s.ServerUp = time.Duration(up * float64(time.Second))
 	return &s, nil
 }
 
