@@ -12,7 +12,7 @@ func TestEverythingHasAComment(t *testing.T) {
 	t.Parallel()
 
 	conn := connect(t, pgtest.Migrated(t))
-	objects := values[string](t, conn, `
+	objects := pgtest.Values[string](t, conn, `
 		SELECT concat_ws(': ', pg_describe_object(classid, id, sub), coalesce(btrim(comment), '')) FROM (
 		  SELECT 'pg_class'::regclass, oid, 0, obj_description(oid, 'pg_class')
 		    FROM pg_class WHERE relnamespace = 'outbox'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -47,7 +47,7 @@ func TestConstraintsAndIndexes(t *testing.T) {
 		"subscriptions_concurrency_check", "subscriptions_event_types_check", "subscriptions_headers_check", "subscriptions_name_check",
 		"subscriptions_name_key", "subscriptions_pkey", "subscriptions_previous_secret_check", "subscriptions_rate_check",
 		"subscriptions_secret_check", "subscriptions_timeout_check", "subscriptions_times_check", "subscriptions_url_check",
-	}, values[string](t, conn, `
+	}, pgtest.Values[string](t, conn, `
 		SELECT conname::text COLLATE "C" FROM pg_constraint
 		 WHERE connamespace = 'outbox'::regnamespace AND contype <> 'n' -- NOT NULL has a name from PostgreSQL 18 on
 		 ORDER BY 1`))
@@ -60,7 +60,7 @@ func TestConstraintsAndIndexes(t *testing.T) {
 		"relay_home_pkey", "relay_state_pkey", "relay_stats_pkey", "relays_pkey",
 		"subscription_changes_pkey", "subscription_changes_unread_idx", "subscription_stats_pkey",
 		"subscriptions_name_key", "subscriptions_pkey",
-	}, values[string](t, conn, `
+	}, pgtest.Values[string](t, conn, `
 		SELECT relname::text COLLATE "C" FROM pg_class
 		 WHERE relnamespace = 'outbox'::regnamespace AND relkind = 'i' ORDER BY 1`))
 }
@@ -85,18 +85,18 @@ func TestColumnsOfTheContract(t *testing.T) {
 			"active boolean", "created_at timestamp with time zone", "updated_at timestamp with time zone",
 		},
 	} {
-		is := values[string](t, conn, `
+		is := pgtest.Values[string](t, conn, `
 			SELECT attname || ' ' || format_type(atttypid, atttypmod) FROM pg_attribute
 			 WHERE attrelid = to_regclass('outbox.' || $1) AND attnum > 0 ORDER BY attnum`, relation)
 		require.Equal(t, columns, is[:len(columns)], relation)
 	}
-	require.Subset(t, values[string](t, conn, `
+	require.Subset(t, pgtest.Values[string](t, conn, `
 		SELECT attname::text FROM pg_attribute WHERE attrelid = 'outbox.attempts'::regclass AND attnum > 0`),
 		[]string{"delivery_id", "attempt", "started_at", "duration_ms", "response_code", "error_class", "error", "response_body"})
 	require.Equal(t, []string{
 		"emit(type text, payload json, user_id text DEFAULT NULL::text, tenant text DEFAULT 'default'::text) uuid",
 		"replay(delivery_id uuid) uuid",
-	}, values[string](t, conn, `
+	}, pgtest.Values[string](t, conn, `
 		SELECT proname || '(' || pg_get_function_arguments(oid) || ') ' || pg_get_function_result(oid) FROM pg_proc
 		 WHERE pronamespace = 'outbox'::regnamespace AND proname IN ('emit', 'replay') ORDER BY 1`))
 }

@@ -59,7 +59,7 @@ func TestUUID7(t *testing.T) {
 // addDelivery writes a delivery as the relay does, with its event.
 func addDelivery(t *testing.T, conn *pgx.Conn, status, user string) (delivery uuid.UUID) {
 	t.Helper()
-	return value[uuid.UUID](t, conn, `
+	return pgtest.Value[uuid.UUID](t, conn, `
 		WITH e AS (
 		  INSERT INTO outbox.events (type, tenant, user_id, payload, created_at)
 		  VALUES ('user.invited', 'acme', $2, '{"n": 1}', now() - interval '3 days') RETURNING *
@@ -77,16 +77,16 @@ func TestReplay(t *testing.T) {
 
 	conn := connect(t, pgtest.Migrated(t))
 	failed := addDelivery(t, conn, "failed", "42")
-	execute(t, conn, `INSERT INTO outbox.subscriptions (id, tenant, url, event_types)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.subscriptions (id, tenant, url, event_types)
 		SELECT subscription_id, tenant, 'https://new.example.com', '{*}' FROM outbox.deliveries`)
 	const whole = `SELECT row_to_json(d)::text FROM outbox.deliveries AS d WHERE id = $1`
-	before := value[string](t, conn, whole, failed)
+	before := pgtest.Value[string](t, conn, whole, failed)
 
-	replayed := value[uuid.UUID](t, conn, `SELECT outbox.replay($1)`, failed)
+	replayed := pgtest.Value[uuid.UUID](t, conn, `SELECT outbox.replay($1)`, failed)
 	require.NotEqual(t, failed, replayed)
 	require.EqualValues(t, 7, replayed.Version())
-	require.Equal(t, before, value[string](t, conn, whole, failed), "the failed one stays as it is")
-	require.True(t, value[bool](t, conn, `
+	require.Equal(t, before, pgtest.Value[string](t, conn, whole, failed), "the failed one stays as it is")
+	require.True(t, pgtest.Value[bool](t, conn, `
 		SELECT n.replay_of = o.id AND n.status = 'pending' AND n.due_at <= clock_timestamp() AND n.attempts = 0
 		   AND (n.event_id, n.subscription_id, n.event_created_at, n.event_type, n.tenant, n.user_id)
 		     = (o.event_id, o.subscription_id, o.event_created_at, o.event_type, o.tenant, o.user_id)
@@ -94,8 +94,8 @@ func TestReplay(t *testing.T) {
 		   AND num_nulls(n.last_attempt_at, n.next_attempt_at, n.finished_at, n.lease, n.response_code, n.error_class, n.error) = 7
 		  FROM outbox.deliveries AS n, outbox.deliveries AS o WHERE n.id = $1 AND o.id = $2`, replayed, failed))
 
-	again := value[uuid.UUID](t, conn, `SELECT outbox.replay($1)`, replayed)
-	require.Equal(t, replayed, value[uuid.UUID](t, conn, `SELECT replay_of FROM outbox.delivery_log WHERE delivery_id = $1`, again))
+	again := pgtest.Value[uuid.UUID](t, conn, `SELECT outbox.replay($1)`, replayed)
+	require.Equal(t, replayed, pgtest.Value[uuid.UUID](t, conn, `SELECT replay_of FROM outbox.delivery_log WHERE delivery_id = $1`, again))
 }
 
 // It may stand in any query that selects deliveries: each found is replayed once, what it makes is not found.
@@ -108,13 +108,13 @@ func TestReplayOfManyInOneQuery(t *testing.T) {
 			addDelivery(t, conn, status, "42")
 		}
 	}
-	made := values[uuid.UUID](t, conn, `
+	made := pgtest.Values[uuid.UUID](t, conn, `
 		SELECT outbox.replay(delivery_id) FROM outbox.delivery_log WHERE user_id = '42' AND status IN ('failed', 'pending')`)
 	require.Len(t, made, 100)
-	require.Equal(t, 100, value[int](t, conn, `
+	require.Equal(t, 100, pgtest.Value[int](t, conn, `
 		SELECT count(DISTINCT replay_of) FROM outbox.deliveries WHERE id = ANY($1) AND status = 'pending'`, made))
-	require.Equal(t, 50, value[int](t, conn, `SELECT count(*) FROM outbox.deliveries WHERE status = 'failed'`))
-	require.Equal(t, 400, value[int](t, conn, `SELECT count(*) FROM outbox.deliveries`))
+	require.Equal(t, 50, pgtest.Value[int](t, conn, `SELECT count(*) FROM outbox.deliveries WHERE status = 'failed'`))
+	require.Equal(t, 400, pgtest.Value[int](t, conn, `SELECT count(*) FROM outbox.deliveries`))
 }
 
 func TestReplayOfWhatIsGone(t *testing.T) {
@@ -122,7 +122,7 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 
 	conn := connect(t, pgtest.Migrated(t))
 	expired := addDelivery(t, conn, "failed", "42")
-	execute(t, conn, `DELETE FROM outbox.events`)
+	pgtest.Execute(t, conn, `DELETE FROM outbox.events`)
 	for _, id := range []uuid.UUID{expired, uuid.New()} {
 		_, err := conn.Exec(t.Context(), `SELECT outbox.replay($1)`, id)
 		var refused *pgconn.PgError
@@ -133,5 +133,5 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 	}
 	_, err := conn.Exec(t.Context(), `SELECT outbox.replay(NULL)`)
 	require.Error(t, err)
-	require.Equal(t, 1, value[int](t, conn, `SELECT count(*) FROM outbox.deliveries`), "nothing was made")
+	require.Equal(t, 1, pgtest.Value[int](t, conn, `SELECT count(*) FROM outbox.deliveries`), "nothing was made")
 }

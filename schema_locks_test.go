@@ -40,17 +40,17 @@ func TestAnUpgradeWaitsForNoLockForLong(t *testing.T) {
 
 	url := pgtest.Migrated(t)
 	conn, dump, relay := connect(t, url), connect(t, url), connect(t, url)
-	execute(t, conn, `ALTER TABLE outbox.relay_state DROP COLUMN publication_version`)
-	execute(t, dump, `BEGIN`)
-	execute(t, dump, `SELECT FROM outbox.relay_state`)
+	pgtest.Execute(t, conn, `ALTER TABLE outbox.relay_state DROP COLUMN publication_version`)
+	pgtest.Execute(t, dump, `BEGIN`)
+	pgtest.Execute(t, dump, `SELECT FROM outbox.relay_state`)
 	_, err := conn.PgConn().Exec(t.Context(), outboxrelay.Schema).ReadAll()
 	require.ErrorContains(t, err, "lock timeout")
-	execute(t, conn, `ROLLBACK`)
-	execute(t, relay, `UPDATE outbox.relay_state SET updated_at = now()`)
-	execute(t, dump, `ROLLBACK`)
+	pgtest.Execute(t, conn, `ROLLBACK`)
+	pgtest.Execute(t, relay, `UPDATE outbox.relay_state SET updated_at = now()`)
+	pgtest.Execute(t, dump, `ROLLBACK`)
 	_, err = conn.PgConn().Exec(t.Context(), outboxrelay.Schema).ReadAll()
 	require.NoError(t, err)
-	require.Equal(t, "0", value[string](t, conn, `SELECT current_setting('lock_timeout')`), "for the file alone")
+	require.Equal(t, "0", pgtest.Value[string](t, conn, `SELECT current_setting('lock_timeout')`), "for the file alone")
 }
 
 // With the locks of a whole application still held, nobody waits.
@@ -66,10 +66,10 @@ func TestNobodyWaitsForTheSchema(t *testing.T) {
 
 	other := connectImpatient(t, url)
 	for _, statement := range daily {
-		execute(t, other, statement)
+		pgtest.Execute(t, other, statement)
 	}
 	// ShareUpdateExclusiveLock, of COMMENT, is the strongest that leaves readers and writers alone.
-	require.Empty(t, values[string](t, other, `
+	require.Empty(t, pgtest.Values[string](t, other, `
 		SELECT DISTINCT relation::regclass || ': ' || mode FROM pg_locks JOIN pg_class AS c ON c.oid = relation
 		 WHERE pid = $1 AND c.relnamespace = 'outbox'::regnamespace
 		   AND mode NOT IN ('AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock')`,
@@ -100,7 +100,7 @@ func TestTheSchemaWaitsForNobody(t *testing.T) {
 		require.NoError(t, tx.Commit(ctx))
 	}
 	conn := connect(t, url)
-	require.Equal(t, len(open), value[int](t, conn, `SELECT count(*) FROM outbox.events WHERE type = 'after'`))
+	require.Equal(t, len(open), pgtest.Value[int](t, conn, `SELECT count(*) FROM outbox.events WHERE type = 'after'`))
 }
 
 // Inserts from several connections go on while the schema is applied again and again.
@@ -146,7 +146,7 @@ func TestInsertsGoOnDuringTheSchema(t *testing.T) {
 	for _, n := range inserted {
 		total += n
 	}
-	require.Equal(t, total, value[int](t, connect(t, url), `SELECT count(*) FROM outbox.events`))
+	require.Equal(t, total, pgtest.Value[int](t, connect(t, url), `SELECT count(*) FROM outbox.events`))
 }
 
 func insertSomehow(ctx context.Context, conn *pgx.Conn, n int) error {

@@ -27,13 +27,13 @@ func TestAHostAppWritesEvents(t *testing.T) {
 	host := connect(t, role)
 	own := uuid.New()
 
-	execute(t, host, `INSERT INTO outbox.events (type, payload) VALUES ('defaults', '{}')`)
-	execute(t, host, `INSERT INTO outbox.events (id, type, payload) VALUES ($1, 'own.id', '{}')`, own)
-	execute(t, host, `INSERT INTO outbox.events (id, type, payload) VALUES ($1, 'own.id', '{}') ON CONFLICT DO NOTHING`, own)
-	execute(t, host, `SET search_path = ''`)
-	execute(t, host, `INSERT INTO outbox.events (type, payload) VALUES ('no.search.path', '{}')`)
-	emitted := value[uuid.UUID](t, host, `SELECT outbox.emit('emitted', '[1]', tenant => 'acme', user_id => '42')`)
-	plain := value[uuid.UUID](t, host, `SELECT outbox.emit('emitted.plain', '[1]', tenant => NULL)`)
+	pgtest.Execute(t, host, `INSERT INTO outbox.events (type, payload) VALUES ('defaults', '{}')`)
+	pgtest.Execute(t, host, `INSERT INTO outbox.events (id, type, payload) VALUES ($1, 'own.id', '{}')`, own)
+	pgtest.Execute(t, host, `INSERT INTO outbox.events (id, type, payload) VALUES ($1, 'own.id', '{}') ON CONFLICT DO NOTHING`, own)
+	pgtest.Execute(t, host, `SET search_path = ''`)
+	pgtest.Execute(t, host, `INSERT INTO outbox.events (type, payload) VALUES ('no.search.path', '{}')`)
+	emitted := pgtest.Value[uuid.UUID](t, host, `SELECT outbox.emit('emitted', '[1]', tenant => 'acme', user_id => '42')`)
+	plain := pgtest.Value[uuid.UUID](t, host, `SELECT outbox.emit('emitted.plain', '[1]', tenant => NULL)`)
 	inserted, err := outbox.Insert(ctx, host, outbox.Event{Type: "inserted", Payload: `{}`})
 	require.NoError(t, err)
 
@@ -50,13 +50,13 @@ func TestAHostAppWritesEvents(t *testing.T) {
 	require.Equal(t, []string{
 		"defaults default <null> {}", "emitted acme 42 [1]", "emitted.plain default <null> [1]", "inserted default <null> {}",
 		"inserted.sql default <null> {}", "no.search.path default <null> {}", "own.id default <null> {}",
-	}, values[string](t, conn, `
+	}, pgtest.Values[string](t, conn, `
 		SELECT concat_ws(' ', type, tenant, coalesce(user_id, '<null>'), payload) COLLATE "C" FROM outbox.events
 		 WHERE created_at > now() - interval '1 hour' AND created_at <= now() ORDER BY 1`))
 	for typ, id := range map[string]uuid.UUID{
 		"own.id": own, "emitted": emitted, "emitted.plain": plain, "inserted": inserted[0], "inserted.sql": insertedSQL[0],
 	} {
-		require.Equal(t, id, value[uuid.UUID](t, conn, `SELECT id FROM outbox.events WHERE type = $1`, typ))
+		require.Equal(t, id, pgtest.Value[uuid.UUID](t, conn, `SELECT id FROM outbox.events WHERE type = $1`, typ))
 	}
 }
 
@@ -100,7 +100,7 @@ func TestTheJournalCannotBeForged(t *testing.T) {
 
 	host := connect(t, pgtest.Role(t, pgtest.Migrated(t), useSchema, insertEvents,
 		`GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON outbox.subscriptions TO %s`))
-	execute(t, host, `CREATE TEMPORARY TABLE mine AS SELECT * FROM outbox.subscriptions`)
+	pgtest.Execute(t, host, `CREATE TEMPORARY TABLE mine AS SELECT * FROM outbox.subscriptions`)
 	_, err := host.Exec(t.Context(), `
 		CREATE TRIGGER forge AFTER INSERT ON mine FOR EACH ROW EXECUTE FUNCTION outbox.journal_subscription()`)
 	requireRefused(t, err, "42501", "")
@@ -115,31 +115,31 @@ func TestSubscriptionsInPlainSQL(t *testing.T) {
 		`GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON outbox.subscriptions TO %s`))
 	conn := connect(t, url)
 	journal := func() []string {
-		found := values[string](t, conn, `
+		found := pgtest.Values[string](t, conn, `
 			SELECT concat_ws(' ', coalesce(subscription->>'name', 'gone'), subscription->>'active', commit_lsn,
 			                 CASE WHEN subscription->>'id' <> subscription_id::text THEN 'of another' END)
 			  FROM outbox.subscription_changes ORDER BY id`)
-		execute(t, conn, `DELETE FROM outbox.subscription_changes`)
+		pgtest.Execute(t, conn, `DELETE FROM outbox.subscription_changes`)
 		return found
 	}
 
-	secret := value[string](t, settings, `
+	secret := pgtest.Value[string](t, settings, `
 		INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', 'https://crm.example.com/hooks', '{user.*}')
 		RETURNING secret`)
 	require.Regexp(t, `^whsec_[A-Za-z0-9+/]{43}=$`, secret)
-	execute(t, settings, `INSERT INTO outbox.subscriptions (name, url, event_types, active)
+	pgtest.Execute(t, settings, `INSERT INTO outbox.subscriptions (name, url, event_types, active)
 		VALUES ('erp', 'http://10.0.0.1:8080', '{*}', false), ('bi', 'https://bi.example.com', '{a,b.c,d.*}', true)`)
 	require.Equal(t, []string{"crm true", "erp false", "bi true"}, journal())
-	require.Equal(t, 3, value[int](t, settings, `SELECT count(DISTINCT secret) FROM outbox.subscriptions`))
+	require.Equal(t, 3, pgtest.Value[int](t, settings, `SELECT count(DISTINCT secret) FROM outbox.subscriptions`))
 
-	execute(t, settings, `UPDATE outbox.subscriptions SET active = true WHERE name = 'erp'`)
-	execute(t, settings, `UPDATE outbox.subscriptions SET active = false, disabled_reason = 'because' WHERE name = 'crm'`)
-	execute(t, settings, `UPDATE outbox.subscriptions SET id = outbox.uuid7() WHERE name = 'bi'`)
+	pgtest.Execute(t, settings, `UPDATE outbox.subscriptions SET active = true WHERE name = 'erp'`)
+	pgtest.Execute(t, settings, `UPDATE outbox.subscriptions SET active = false, disabled_reason = 'because' WHERE name = 'crm'`)
+	pgtest.Execute(t, settings, `UPDATE outbox.subscriptions SET id = outbox.uuid7() WHERE name = 'bi'`)
 	require.Equal(t, []string{"erp true", "crm false", "gone", "bi true"}, journal())
 
-	execute(t, settings, `DELETE FROM outbox.subscriptions WHERE name = 'bi'`)
+	pgtest.Execute(t, settings, `DELETE FROM outbox.subscriptions WHERE name = 'bi'`)
 	require.Equal(t, []string{"gone"}, journal())
-	execute(t, settings, `TRUNCATE outbox.subscriptions`)
+	pgtest.Execute(t, settings, `TRUNCATE outbox.subscriptions`)
 	require.Equal(t, []string{"gone", "gone"}, journal())
 
 	// Rolled back, it never was.
@@ -162,17 +162,17 @@ func TestTimesOfASubscription(t *testing.T) {
 
 	conn := connect(t, pgtest.Migrated(t))
 	state := func() string {
-		return value[string](t, conn, `
+		return pgtest.Value[string](t, conn, `
 			SELECT concat_ws(' ', CASE WHEN updated_at > created_at THEN 'updated' END,
 			                 CASE WHEN disabled_at = updated_at THEN 'disabled now' WHEN disabled_at IS NOT NULL THEN 'disabled' END,
 			                 disabled_reason) FROM outbox.subscriptions`)
 	}
-	execute(t, conn, `INSERT INTO outbox.subscriptions (url, event_types) VALUES ('https://example.com', '{*}')`)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.subscriptions (url, event_types) VALUES ('https://example.com', '{*}')`)
 	require.Empty(t, state())
-	execute(t, conn, `UPDATE outbox.subscriptions SET active = false, disabled_reason = 'answered 410'`)
+	pgtest.Execute(t, conn, `UPDATE outbox.subscriptions SET active = false, disabled_reason = 'answered 410'`)
 	require.Equal(t, "updated disabled now answered 410", state())
-	execute(t, conn, `UPDATE outbox.subscriptions SET name = 'crm', updated_at = '2000-01-01'`)
+	pgtest.Execute(t, conn, `UPDATE outbox.subscriptions SET name = 'crm', updated_at = '2000-01-01'`)
 	require.Equal(t, "updated disabled answered 410", state())
-	execute(t, conn, `UPDATE outbox.subscriptions SET active = true, disabled_reason = 'no'`)
+	pgtest.Execute(t, conn, `UPDATE outbox.subscriptions SET active = true, disabled_reason = 'no'`)
 	require.Equal(t, "updated", state())
 }

@@ -73,7 +73,7 @@ func TestBadSubscriptions(t *testing.T) {
 		}
 	}
 
-	execute(t, conn, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', 'https://example.com', '{*}')`)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', 'https://example.com', '{*}')`)
 	_, err := insertSubscription(t, conn, "name", "crm")
 	requireRefused(t, err, "23505", "subscriptions_name_key")
 	_, err = conn.Exec(t.Context(), `
@@ -112,7 +112,7 @@ func TestGoodSubscriptions(t *testing.T) {
 		for _, value := range good {
 			id, err := insertSubscription(t, conn, column, value)
 			require.NoError(t, err, "%s %q", column, value)
-			execute(t, conn, `DELETE FROM outbox.subscriptions WHERE id = $1`, id)
+			pgtest.Execute(t, conn, `DELETE FROM outbox.subscriptions WHERE id = $1`, id)
 		}
 	}
 }
@@ -219,7 +219,7 @@ func TestBadEvents(t *testing.T) {
 	_, err := conn.Exec(ctx, `INSERT INTO outbox.event_types (type, sample) VALUES ('a b', '{}')`)
 	requireRefused(t, err, "23514", "event_types_type_check")
 	const twice = `INSERT INTO outbox.events (id, type, payload) VALUES ('5f1c1f0e-3d8e-5a55-8a0c-5b1a4c0b7f11', 'a', '{}')`
-	execute(t, conn, twice)
+	pgtest.Execute(t, conn, twice)
 	_, err = conn.Exec(ctx, twice)
 	requireRefused(t, err, "23505", "events_pkey")
 }
@@ -234,7 +234,7 @@ func TestPayloadByteForByte(t *testing.T) {
 		`123456789012345678901234567890.123456789012345678901234567890e+400`, `[1.0, 1.00, -0, 1E5, 1e-400]`,
 		`{"<script>": "&amp;"}`, `"` + strings.Repeat("😀", 300_000) + `"`,
 	} {
-		got := value[string](t, conn, `
+		got := pgtest.Value[string](t, conn, `
 			WITH e AS (INSERT INTO outbox.events (type, payload) VALUES ('a', $1::text::json) RETURNING payload)
 			SELECT payload::text FROM e`, payload)
 		if got != payload { // Some are too long to be shown whole.

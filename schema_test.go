@@ -34,32 +34,8 @@ func connect(t testing.TB, url string) *pgx.Conn {
 func connectImpatient(t testing.TB, url string) *pgx.Conn {
 	t.Helper()
 	conn := connect(t, url)
-	execute(t, conn, `SET lock_timeout = '3s'`)
+	pgtest.Execute(t, conn, `SET lock_timeout = '3s'`)
 	return conn
-}
-
-func execute(t testing.TB, db *pgx.Conn, statement string, args ...any) {
-	t.Helper()
-	_, err := db.Exec(t.Context(), statement, args...)
-	require.NoError(t, err, statement)
-}
-
-// value returns the one value that a query finds.
-func value[T any](t testing.TB, db store.DB, query string, args ...any) T {
-	t.Helper()
-	all := values[T](t, db, query, args...)
-	require.Len(t, all, 1, query)
-	return all[0]
-}
-
-// values returns the one column that a query finds.
-func values[T any](t testing.TB, db store.DB, query string, args ...any) []T {
-	t.Helper()
-	rows, err := db.Query(t.Context(), query, args...)
-	require.NoError(t, err, query)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	require.NoError(t, err, query)
-	return all
 }
 
 // requireRefused asks for an error of a SQLSTATE, and of a constraint where one is named.
@@ -97,7 +73,7 @@ func psql(t *testing.T, url string) string {
 // tells an object, or a column's place, from another one made later in its stead.
 func catalogue(t *testing.T, db store.DB, identities bool) []string {
 	t.Helper()
-	return values[string](t, db, `
+	return pgtest.Values[string](t, db, `
 		SELECT concat_ws(' ', what, name, definition, CASE WHEN $1::boolean THEN identity END) FROM (
 		  SELECT 'schema', nspname::text, concat_ws(' ', nspowner::regrole, nspacl), oid::text
 		    FROM pg_namespace WHERE nspname = 'outbox'
@@ -166,17 +142,17 @@ func TestSchemaAgain(t *testing.T) {
 	pgtest.Role(t, url, `GRANT USAGE ON SCHEMA outbox TO %s`, `GRANT INSERT ON outbox.events TO %s`,
 		`GRANT SELECT ON outbox.delivery_log TO %s`, `GRANT EXECUTE ON FUNCTION outbox.replay TO %s`,
 		`REVOKE EXECUTE ON FUNCTION outbox.replay FROM public`)
-	execute(t, conn, `CREATE INDEX deliveries_of_mine_idx ON outbox.deliveries (url)`)
-	execute(t, conn, `ALTER TABLE outbox.deliveries SET (fillfactor = 70)`)
-	execute(t, conn, `INSERT INTO outbox.events (type, payload) VALUES ('a', '{}')`)
-	execute(t, conn, `INSERT INTO outbox.subscriptions (url, event_types) VALUES ('https://example.com', '{*}')`)
+	pgtest.Execute(t, conn, `CREATE INDEX deliveries_of_mine_idx ON outbox.deliveries (url)`)
+	pgtest.Execute(t, conn, `ALTER TABLE outbox.deliveries SET (fillfactor = 70)`)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.events (type, payload) VALUES ('a', '{}')`)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.subscriptions (url, event_types) VALUES ('https://example.com', '{*}')`)
 	before := catalogue(t, conn, true)
 
 	apply(t, conn)
 	requireSame(t, before, catalogue(t, conn, true))
 	require.Empty(t, psql(t, url), "no warning, no notice")
 	requireSame(t, before, catalogue(t, conn, true))
-	require.Equal(t, []int{1, 1, 1}, values[int](t, conn, `
+	require.Equal(t, []int{1, 1, 1}, pgtest.Values[int](t, conn, `
 		SELECT count(*) FROM outbox.events UNION ALL SELECT count(*) FROM outbox.subscriptions
 		UNION ALL SELECT count(*) FROM outbox.subscription_changes`))
 }
@@ -196,7 +172,7 @@ func TestSchemaIsMadeWhole(t *testing.T) {
 		`ALTER TABLE outbox.subscriptions DROP COLUMN concurrency, DROP COLUMN timeout`, `DROP TABLE outbox.event_types`,
 		`ALTER TABLE outbox.relay_state DROP COLUMN read_lsn, DROP COLUMN publication_version`,
 	} {
-		execute(t, conn, statement)
+		pgtest.Execute(t, conn, statement)
 	}
 	apply(t, conn)
 	requireSame(t, before, catalogue(t, conn, false))
@@ -222,11 +198,11 @@ func TestSchemaThatFailsLeavesNothing(t *testing.T) {
 	t.Parallel()
 
 	url := pgtest.URL(t)
-	execute(t, connect(t, url), `CREATE SCHEMA outbox`)
-	execute(t, connect(t, url), `CREATE TABLE outbox.relay_state (mine int)`)
+	pgtest.Execute(t, connect(t, url), `CREATE SCHEMA outbox`)
+	pgtest.Execute(t, connect(t, url), `CREATE TABLE outbox.relay_state (mine int)`)
 	conn := connect(t, url)
 	require.ErrorContains(t, store.ApplySchema(t.Context(), conn), "apply schema: ")
-	require.Equal(t, []string{"relay_state"}, values[string](t, conn,
+	require.Equal(t, []string{"relay_state"}, pgtest.Values[string](t, conn,
 		`SELECT relname::text FROM pg_class WHERE relnamespace = 'outbox'::regnamespace`), "and the connection is of use")
 }
 

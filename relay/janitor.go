@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -43,20 +44,30 @@ func (j *janitor) run(ctx context.Context) {
 	}
 }
 
+// tidy does all that there is to do. A step that fails keeps none of the others from being done.
 func (j *janitor) tidy(ctx context.Context) error {
 	confirmed, leads := j.leading()
 	if !leads {
 		return nil
 	}
-	if err := inTime(ctx, func(ctx context.Context) error { return store.PruneChanges(ctx, j.db, confirmed) }); err != nil {
+	err := inTime(ctx, func(ctx context.Context) error { return store.PruneChanges(ctx, j.db, confirmed) })
+	return errors.Join(err, j.forget(ctx), j.expire(ctx))
+}
+
+// forget removes old statistics, once in a while.
+func (j *janitor) forget(ctx context.Context) error {
+	if time.Since(j.forgot) <= forgetEvery {
+		return nil
+	}
+	if err := inTime(ctx, func(ctx context.Context) error { return store.ForgetStats(ctx, j.db) }); err != nil {
 		return err
 	}
-	if time.Since(j.forgot) > forgetEvery {
-		if err := inTime(ctx, func(ctx context.Context) error { return store.ForgetStats(ctx, j.db) }); err != nil {
-			return err
-		}
-		j.forgot = time.Now()
-	}
+	j.forgot = time.Now()
+	return nil
+}
+
+// expire removes what is older than the retention.
+func (j *janitor) expire(ctx context.Context) error {
 	if j.retention == 0 {
 		return nil
 	}

@@ -150,6 +150,21 @@ func TestJanitorTriesAgain(t *testing.T) {
 	})
 }
 
+// A statement that the database refuses each time, for a right that is missing say, keeps nothing else from being removed.
+func TestJanitorDoesTheRest(t *testing.T) {
+	for _, statement := range []string{"prune_changes", "forget_minutes"} {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			b := newJanitorBench(3000)
+			b.db.exec[statement] = func([]any) (int64, error) { return 0, errors.New("permission denied") }
+			require.ErrorContains(t, b.tidy(ctx), "permission denied", statement)
+			require.NotZero(t, b.db.ran("prune_changes"))
+			require.NotZero(t, b.db.ran("forget_minutes"))
+			require.Empty(t, b.events, statement)
+			require.Zero(t, b.deliveries, statement)
+		})
+	}
+}
+
 // Whichever of its statements a connection hangs at, the janitor gives it up and goes on over another.
 func TestJanitorGivesUpAConnectionThatHangs(t *testing.T) {
 	for _, statement := range []string{"prune_changes", "forget_minutes", "old_events", "delete_events", "expire_deliveries"} {

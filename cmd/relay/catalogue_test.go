@@ -28,10 +28,10 @@ func TestDocsReadTheDatabase(t *testing.T) {
 	after := do("docs")
 	require.Equal(t, before.out, after.out)
 	require.Empty(t, after.err, "nothing to note once both say the same")
-	require.True(t, value[bool](t, db, `SELECT sample::text = '{"email": "ada@example.com",  "n": 1.0}'
+	require.True(t, pgtest.Value[bool](t, db, `SELECT sample::text = '{"email": "ada@example.com",  "n": 1.0}'
 		FROM outbox.event_types WHERE type = 'user.invited'`), "byte for byte")
 
-	sql(t, db, `INSERT INTO outbox.event_types (type, description, sample, schema)
+	pgtest.Execute(t, db, `INSERT INTO outbox.event_types (type, description, sample, schema)
 		VALUES ('made.by.hand', 'By SQL.', '{"a":  1}', '{"type": "object"}')`)
 	require.Contains(t, did(t, "docs"), "made.by.hand\n  By SQL.\n\n    {\"a\":  1}\n\n  schema\n    {\n      \"type\": \"object\"\n    }\n")
 	types := jsonLines[struct {
@@ -47,11 +47,11 @@ func TestTheCatalogueFollowsTheFile(t *testing.T) {
 	db := on(t, pgtest.URL(t))
 	declare(t, catalogue)
 	did(t, "init")
-	sql(t, db, `INSERT INTO outbox.event_types (type, description, sample) VALUES ('a.mine', '', '1'), ('b.mine', '', '2')`)
+	pgtest.Execute(t, db, `INSERT INTO outbox.event_types (type, description, sample) VALUES ('a.mine', '', '1'), ('b.mine', '', '2')`)
 	unchanged := "SELECT array_agg(xmin::text ORDER BY type) FROM outbox.event_types"
-	rows := value[[]string](t, db, unchanged)
+	rows := pgtest.Value[[]string](t, db, unchanged)
 	did(t, "init")
-	require.Equal(t, rows, value[[]string](t, db, unchanged), "what is right already is not written")
+	require.Equal(t, rows, pgtest.Value[[]string](t, db, unchanged), "what is right already is not written")
 
 	declare(t, `event_types:
   - {type: user.invited, sample: '{"email": "bob@example.com"}', schema: {required: [email]}}
@@ -63,12 +63,12 @@ func TestTheCatalogueFollowsTheFile(t *testing.T) {
 
 	did(t, "init")
 	require.Equal(t, []string{"a.mine|1||false", "b.mine|3||true", "user.invited|{\"email\": \"bob@example.com\"}|{\n  \"required\": [\n    \"email\"\n  ]\n}|true"},
-		value[[]string](t, db, `SELECT array_agg(concat_ws('|', type, sample, coalesce(schema::text, ''), declared::text) ORDER BY type)
+		pgtest.Value[[]string](t, db, `SELECT array_agg(concat_ws('|', type, sample, coalesce(schema::text, ''), declared::text) ORDER BY type)
 		  FROM outbox.event_types`))
 
 	declare(t, "")
 	did(t, "init")
-	require.Equal(t, []string{"a.mine"}, value[[]string](t, db, "SELECT array_agg(type) FROM outbox.event_types"))
+	require.Equal(t, []string{"a.mine"}, pgtest.Value[[]string](t, db, "SELECT array_agg(type) FROM outbox.event_types"))
 }
 
 func TestDocsNeedNoDatabase(t *testing.T) {
@@ -95,6 +95,6 @@ func TestAnEventOfAnUnknownTypeIsDelivered(t *testing.T) {
 	did(t, "subscriptions", "add", "--url", r.URL(), "--event-types", "*")
 	p := start(t, "run")
 	awaitReady(t, p.listensOn())
-	sql(t, db, `SELECT outbox.emit('never.heard.of', '{"x":  1}')`)
+	pgtest.Execute(t, db, `SELECT outbox.emit('never.heard.of', '{"x":  1}')`)
 	require.Contains(t, string(r.WaitFor(1)[0].Body), `"type":"never.heard.of"`)
 }

@@ -15,11 +15,11 @@ func TestInitTwice(t *testing.T) {
 	ready := "schema outbox is in place\npublication " + slot + " is in place\nreplication slot " + slot + " is in place\n\n" +
 		"Ready: `relay run` delivers what is inserted into outbox.events.\n"
 	require.Equal(t, ready, did(t, "init"))
-	lsn := value[string](t, db, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot)
+	lsn := pgtest.Value[string](t, db, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot)
 	require.Equal(t, ready, did(t, "init"))
-	require.Equal(t, lsn, value[string](t, db, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot),
+	require.Equal(t, lsn, pgtest.Value[string](t, db, "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = $1", slot),
 		"the slot was left as it is")
-	require.Equal(t, 1, value[int](t, db, "SELECT count(*) FROM pg_publication WHERE pubname = $1", slot))
+	require.Equal(t, 1, pgtest.Value[int](t, db, "SELECT count(*) FROM pg_publication WHERE pubname = $1", slot))
 }
 
 func TestInitDeclaresSubscriptions(t *testing.T) {
@@ -30,12 +30,12 @@ subscriptions:
   - {name: erp, url: https://erp.example.com/hooks, event_types: ['*']}
 `), 0o600))
 	require.Contains(t, did(t, "init"), "\n2 subscriptions of relay.yaml are in place\n")
-	require.Equal(t, 2, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions WHERE declared AND active"))
+	require.Equal(t, 2, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.subscriptions WHERE declared AND active"))
 }
 
 func TestInitSaysHowFarItCame(t *testing.T) {
 	db := on(t, pgtest.URL(t))
-	sql(t, db, "SELECT pg_create_physical_replication_slot($1)", os.Getenv("RELAY_REPLICATION_SLOT"))
+	pgtest.Execute(t, db, "SELECT pg_create_physical_replication_slot($1)", os.Getenv("RELAY_REPLICATION_SLOT"))
 	s := do("init")
 	require.Equal(t, exitFailed, s.code)
 	require.Equal(t, "schema outbox is in place\n", s.out)

@@ -17,9 +17,9 @@ import (
 // deliveries writes n deliveries as a relay would have: of event n, a second younger than event n-1, about user n%3.
 func deliveries(t *testing.T, db *pgxpool.Pool, n int) {
 	t.Helper()
-	sql(t, db, `INSERT INTO outbox.subscriptions (id, name, url, event_types)
+	pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (id, name, url, event_types)
 		VALUES ('00000000-0000-7000-8000-000000000001', 'crm', 'https://192.0.3.1/hook', '{*}')`)
-	sql(t, db, `WITH e AS (
+	pgtest.Execute(t, db, `WITH e AS (
 		INSERT INTO outbox.events (type, tenant, user_id, payload, created_at)
 		SELECT CASE n % 2 WHEN 0 THEN 'user.invited' ELSE 'order.paid' END, CASE n % 5 WHEN 0 THEN 'acme' ELSE 'default' END,
 		       (n % 3)::text, json_build_object('n', n), '2026-01-02 03:04:05+00'::timestamptz + n * interval '1 second'
@@ -58,7 +58,7 @@ func TestLogFilters(t *testing.T) {
 			var want []string
 			for n := 450; n > 0 && len(want) < c.limit; n-- {
 				if c.fits(n) {
-					want = append(want, value[string](t, db, "SELECT id::text FROM outbox.deliveries WHERE event_created_at = "+
+					want = append(want, pgtest.Value[string](t, db, "SELECT id::text FROM outbox.deliveries WHERE event_created_at = "+
 						"'2026-01-02 03:04:05+00'::timestamptz + $1 * interval '1 second'", n))
 				}
 			}
@@ -86,7 +86,7 @@ func TestLogFilters(t *testing.T) {
 func TestLogAsTable(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	deliveries(t, db, 5)
-	sql(t, db, "UPDATE outbox.deliveries SET user_id = E'a\\x1b[31mb' WHERE event_type = 'user.invited'")
+	pgtest.Execute(t, db, "UPDATE outbox.deliveries SET user_id = E'a\\x1b[31mb' WHERE event_type = 'user.invited'")
 	lines := strings.Split(did(t, "log"), "\n")
 	require.Equal(t, "CREATED EVENT TYPE TENANT USER URL STATUS TRIES RESULT DELIVERY", strings.Join(strings.Fields(lines[0]), " "))
 	for i, row := range []string{
@@ -120,7 +120,7 @@ func TestEmptyLogSaysWhatIsNext(t *testing.T) {
 	said := did(t, "log")
 	require.Contains(t, said, "Nothing has been sent yet. No event is there either. In SQL:\n  SELECT outbox.emit(")
 	_, example, _ := strings.Cut(said, "SQL:\n") // What it shows must work.
-	sql(t, db, strings.TrimSuffix(strings.TrimSpace(example), ";"))
+	pgtest.Execute(t, db, strings.TrimSuffix(strings.TrimSpace(example), ";"))
 
 	require.Equal(t, "Nothing has been sent yet. No subscription took the events there are:\n  relay subscriptions list\n", did(t, "log"))
 	require.Empty(t, did(t, "log", "--json"))
@@ -129,10 +129,10 @@ func TestEmptyLogSaysWhatIsNext(t *testing.T) {
 func TestShow(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	deliveries(t, db, 4)
-	id := value[string](t, db, "SELECT id::text FROM outbox.deliveries WHERE status = 'retrying'")
-	event := value[string](t, db, "SELECT event_id::text FROM outbox.deliveries WHERE status = 'retrying'")
+	id := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.deliveries WHERE status = 'retrying'")
+	event := pgtest.Value[string](t, db, "SELECT event_id::text FROM outbox.deliveries WHERE status = 'retrying'")
 	require.Contains(t, did(t, "show", id), "\nno attempts yet\n")
-	sql(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms, response_code, error_class, error, response_body) VALUES
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms, response_code, error_class, error, response_body) VALUES
 		($1::uuid, 1, now(), 12, NULL, 'connect', 'connection refused', NULL), ($1::uuid, 2, now(), 1500, 503, NULL, NULL, E'busy \x1b[31m\nlater')`, id)
 	said := did(t, "show", id)
 	for _, text := range []string{
@@ -149,8 +149,8 @@ func TestShow(t *testing.T) {
 	require.Equal(t, id, shown[0].DeliveryID.String())
 	require.Len(t, shown[0].AttemptLog, 2)
 
-	sql(t, db, "DELETE FROM outbox.subscriptions")
-	sql(t, db, "DELETE FROM outbox.events")
+	pgtest.Execute(t, db, "DELETE FROM outbox.subscriptions")
+	pgtest.Execute(t, db, "DELETE FROM outbox.events")
 	said = did(t, "show", id)
 	require.Contains(t, said, "(removed since)")
 	require.Contains(t, said, "\npayload\n  none: the event was removed after its retention\n")
@@ -162,11 +162,11 @@ func TestShow(t *testing.T) {
 func TestReplay(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	deliveries(t, db, 2)
-	old := strings.Fields(value[string](t, db, "SELECT string_agg(id::text, ' ' ORDER BY event_created_at) FROM outbox.deliveries"))
+	old := strings.Fields(pgtest.Value[string](t, db, "SELECT string_agg(id::text, ' ' ORDER BY event_created_at) FROM outbox.deliveries"))
 	made := strings.Fields(did(t, append([]string{"replay"}, old...)...))
 	require.Len(t, made, 2)
 	for i, id := range made {
-		require.Equal(t, old[i], value[string](t, db, "SELECT replay_of::text FROM outbox.deliveries WHERE id = $1::uuid AND status = 'pending'", id))
+		require.Equal(t, old[i], pgtest.Value[string](t, db, "SELECT replay_of::text FROM outbox.deliveries WHERE id = $1::uuid AND status = 'pending'", id))
 	}
 	require.Contains(t, did(t, "show", made[0]), "\nreplay of     "+old[0]+"\n")
 
@@ -174,7 +174,7 @@ func TestReplay(t *testing.T) {
 	require.Equal(t, "relay: no delivery "+nobody+" to replay; nothing was replayed. It does not exist, or its event was removed after the retention\n",
 		refused(t, exitFailed, "replay", old[0], nobody))
 	require.Equal(t, "relay: \"x\" is not the id of a delivery; `relay log` shows them\n", refused(t, exitUsage, "replay", old[0], "x"))
-	require.Equal(t, 4, value[int](t, db, "SELECT count(*) FROM outbox.deliveries"), "all are replayed, or none")
+	require.Equal(t, 4, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.deliveries"), "all are replayed, or none")
 
 	did(t, "subscriptions", "disable", "crm")
 	s := do("replay", old[0])

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -86,18 +85,6 @@ func on(t *testing.T, address string) *pgxpool.Pool {
 	t.Setenv("RELAY_REPLICATION_PUBLICATION", slot)
 	t.Setenv("RELAY_NETWORK_ALLOW", "127.0.0.0/8,::1/128")
 	return pgtest.Pool(t, address)
-}
-
-func sql(t *testing.T, db *pgxpool.Pool, text string, args ...any) {
-	t.Helper()
-	_, err := db.Exec(context.Background(), text, args...)
-	require.NoError(t, err)
-}
-
-func value[T any](t *testing.T, db *pgxpool.Pool, sql string, args ...any) (v T) {
-	t.Helper()
-	require.NoError(t, db.QueryRow(context.Background(), sql, args...).Scan(&v))
-	return v
 }
 
 // jsonLines reads one JSON value a line.

@@ -14,7 +14,7 @@ import (
 func rejections(t *testing.T, db *pgxpool.Pool, name string, n int) {
 	t.Helper()
 	did(t, "subscriptions", "add", "--name", name, "--url", "https://192.0.3.1/", "--event-types", "*")
-	sql(t, db, `
+	pgtest.Execute(t, db, `
 		WITH e AS (
 		  INSERT INTO outbox.events (type, user_id, payload, created_at)
 		  SELECT 'a', 'it''s', '{}', now() - interval '1 hour' FROM generate_series(1, $1) RETURNING *
@@ -44,17 +44,17 @@ func TestReplayOfMany(t *testing.T) {
 	require.Contains(t, did(t, many("--yes", "--status", "failed, cancelled")...), "0 deliveries to crm")
 	require.Contains(t, did(t, many("--yes", "--type", "b")...), "0 deliveries to crm")
 	require.Contains(t, did(t, many("--yes", "--until", "90m")...), "0 deliveries to crm")
-	require.Zero(t, value[int](t, db, replays))
+	require.Zero(t, pgtest.Value[int](t, db, replays))
 
 	s = answer("y\n", many("--user", "it's")...)
 	require.Equal(t, exitDone, s.code, s.err)
 	require.Contains(t, s.out, "Made 25 new deliveries. The running relay sends them at once.\n")
-	require.Equal(t, 25, value[int](t, db, replays))
+	require.Equal(t, 25, pgtest.Value[int](t, db, replays))
 	require.Contains(t, did(t, many("--yes")...), "0 deliveries to crm, failed, rejected or cancelled and not replayed since")
 
 	rejections(t, db, "erp", 10)
 	require.Contains(t, did(t, "replay", "--subscription", "erp", "--since", "2h"), "Made 10 new deliveries", "a handful needs no question")
-	sql(t, db, "DELETE FROM outbox.events; DELETE FROM outbox.deliveries WHERE replay_of IS NOT NULL")
+	pgtest.Execute(t, db, "DELETE FROM outbox.events; DELETE FROM outbox.deliveries WHERE replay_of IS NOT NULL")
 	require.Contains(t, did(t, many("--yes")...), "0 deliveries to crm, failed, rejected or cancelled and not replayed since,")
 	require.Contains(t, did(t, many("--yes")...), "25 more cannot be replayed: the events were removed after the retention.\n")
 }
@@ -66,7 +66,7 @@ func TestReplayOfManyToWhoIsOff(t *testing.T) {
 	s := do("replay", "--subscription", "crm", "--since", "2h", "--yes")
 	require.Equal(t, exitFailed, s.code)
 	require.Equal(t, "relay: crm is switched off: what is replayed to it would be cancelled; `relay subscriptions enable crm` first\n", s.err)
-	require.Zero(t, value[int](t, db, replays))
+	require.Zero(t, pgtest.Value[int](t, db, replays))
 	s = do("replay", "--subscription", "crm", "--since", "2h", "--dry-run")
 	require.Equal(t, exitDone, s.code)
 	require.Contains(t, s.err, "relay: note: crm is switched off")
@@ -76,7 +76,7 @@ func TestReplayOfManyToWhoIsOff(t *testing.T) {
 func TestReplayOfManyThatFailsHalfWay(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	rejections(t, db, "crm", 1500)
-	sql(t, db, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+	pgtest.Execute(t, db, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 		BEGIN
 		  IF (SELECT count(*) FROM outbox.deliveries WHERE replay_of IS NOT NULL) >= 1200 THEN RAISE EXCEPTION 'the disk is full'; END IF;
 		  RETURN NEW;
@@ -88,19 +88,19 @@ func TestReplayOfManyThatFailsHalfWay(t *testing.T) {
 	said, command, found := strings.Cut(s.err, "1,000 of 1,500 were replayed, and stay so. The rest: relay ")
 	require.True(t, found, s.err)
 	require.NotContains(t, said, "\n")
-	require.Equal(t, 1000, value[int](t, db, replays))
+	require.Equal(t, 1000, pgtest.Value[int](t, db, replays))
 	require.Contains(t, command, ` --user 'it'\''s' --yes`)
 
-	sql(t, db, "DROP TRIGGER refuse ON outbox.deliveries")
+	pgtest.Execute(t, db, "DROP TRIGGER refuse ON outbox.deliveries")
 	args := strings.Fields(strings.ReplaceAll(command, `'it'\''s'`, "it's"))
 	require.Contains(t, did(t, args...), "Made 500 new deliveries")
-	require.Equal(t, 1500, value[int](t, db, "SELECT count(DISTINCT replay_of)::int FROM outbox.deliveries"))
+	require.Equal(t, 1500, pgtest.Value[int](t, db, "SELECT count(DISTINCT replay_of)::int FROM outbox.deliveries"))
 }
 
 func TestBadReplays(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	rejections(t, db, "crm", 1)
-	id := value[string](t, db, "SELECT id::text FROM outbox.deliveries")
+	id := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.deliveries")
 	for args, want := range map[string]string{
 		"":                                "replay: which delivery? `relay log` shows their ids",
 		"--since 2h":                      "give deliveries, or both --subscription and --since: whose deliveries, and since when?",
@@ -117,15 +117,15 @@ func TestBadReplays(t *testing.T) {
 		require.Equal(t, "relay: "+want+"\n", refused(t, exitUsage, append([]string{"replay"}, strings.Fields(args)...)...), args)
 	}
 	require.Contains(t, refused(t, exitFailed, "replay", "--subscription", "nobody", "--since", "2h"), `no subscription "nobody"`)
-	require.Zero(t, value[int](t, db, replays))
+	require.Zero(t, pgtest.Value[int](t, db, replays))
 }
 
 func TestADeliveryNamedTwiceIsReplayedOnce(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	rejections(t, db, "crm", 1)
-	id := value[string](t, db, "SELECT id::text FROM outbox.deliveries")
+	id := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.deliveries")
 	require.Equal(t, 1, strings.Count(did(t, "replay", id, strings.ToUpper(id), id), "\n"))
-	require.Equal(t, 1, value[int](t, db, replays))
+	require.Equal(t, 1, pgtest.Value[int](t, db, replays))
 }
 
 func TestThousands(t *testing.T) {

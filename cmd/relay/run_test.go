@@ -141,7 +141,7 @@ func TestRun(t *testing.T) {
 	awaitReady(t, url)
 
 	did(t, "subscriptions", "add", "--name", "crm", "--tenant", "a-tenant", "--url", r.URL()+"/a-path", "--event-types", "*")
-	sql(t, db, "SELECT outbox.emit('user.invited', '{}', 'a-user', 'a-tenant')")
+	pgtest.Execute(t, db, "SELECT outbox.emit('user.invited', '{}', 'a-user', 'a-tenant')")
 	r.WaitFor(1)
 	require.Eventually(t, func() bool { return strings.Contains(do("log", "--user", "a-user").out, "accepted") }, patience, poll)
 	require.Equal(t, exitDone, do("init").code, "beside a running relay")
@@ -214,7 +214,7 @@ func TestRunEndsAtOnceAtASecondSignal(t *testing.T) {
 	t.Setenv("RELAY_HTTP_LISTEN", "")
 	t.Setenv("RELAY_DELIVERY_TIMEOUT", "50m")
 	p := start(t, "run")
-	sql(t, db, "SELECT outbox.emit('user.invited', '{}')")
+	pgtest.Execute(t, db, "SELECT outbox.emit('user.invited', '{}')")
 	r.WaitFor(1)
 	require.NotContains(t, p.log.String(), "listening", "http.listen is empty")
 
@@ -260,7 +260,7 @@ func TestRunWaitsForTheDatabase(t *testing.T) {
 func TestRunSaysWhatWaitingDoesNotMend(t *testing.T) {
 	superuser := pgtest.URL(t)
 	db := on(t, superuser)
-	role := pgtest.Role(t, superuser, "GRANT CREATE ON DATABASE "+value[string](t, db, "SELECT current_database()")+" TO %s")
+	role := pgtest.Role(t, superuser, "GRANT CREATE ON DATABASE "+pgtest.Value[string](t, db, "SELECT current_database()")+" TO %s")
 	t.Setenv("RELAY_DATABASE_URL", role)
 	t.Setenv("RELAY_HTTP_LISTEN", "")
 	var last string

@@ -85,7 +85,7 @@ func TestStatusOfADatabase(t *testing.T) {
 	require.Len(t, shown[0].Warnings, 2, "no relay, and no subscription")
 	require.True(t, shown[0].Slot.Exists)
 
-	sql(t, db, `INSERT INTO outbox.relays (id, host, pid, version, slot, started_at, seen_at, leads, ready, state, in_flight)
+	pgtest.Execute(t, db, `INSERT INTO outbox.relays (id, host, pid, version, slot, started_at, seen_at, leads, ready, state, in_flight)
 		VALUES (gen_random_uuid(), E'web\x1b[31m', 42, '1.0', current_setting('application_name'), now(), now(), true, true, 'relaying', 0)`)
 	require.NotContains(t, did(t, "status"), "\x1b", "what others wrote is made safe for a terminal")
 }

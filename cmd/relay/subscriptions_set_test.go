@@ -17,14 +17,14 @@ func TestSubscriptionLimits(t *testing.T) {
 	added := did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/", "--event-types", "*",
 		"--rate", "2.5", "--concurrency", "4", "--timeout", "1m30s")
 	require.Contains(t, added, "limits       2.5/s, 4 at once, 1m30s\n")
-	require.Equal(t, "2.5|4|00:01:30", value[string](t, db, "SELECT concat_ws('|', rate, concurrency, timeout) FROM outbox.subscriptions"))
+	require.Equal(t, "2.5|4|00:01:30", pgtest.Value[string](t, db, "SELECT concat_ws('|', rate, concurrency, timeout) FROM outbox.subscriptions"))
 	require.Regexp(t, `LIMITS +ID\ncrm .* active +2.5/s, 4 at once, 1m30s `, did(t, "subscriptions", "list"))
 	row := jsonLines[outbox.Subscription](t, did(t, "subscriptions", "list", "--json"))[0]
 	require.Equal(t, 90*time.Second, *row.Timeout)
 
 	require.Equal(t, "Changed subscription crm.\n\nlimits  2.5/s, 4 at once, 1m30s → 4 at once, 500ms\n",
 		did(t, "subscriptions", "set", "crm", "--rate", "", "--timeout", "500ms"))
-	require.Equal(t, "4|00:00:00.5", value[string](t, db, "SELECT concat_ws('|', rate, concurrency, timeout) FROM outbox.subscriptions"))
+	require.Equal(t, "4|00:00:00.5", pgtest.Value[string](t, db, "SELECT concat_ws('|', rate, concurrency, timeout) FROM outbox.subscriptions"))
 	require.Contains(t, did(t, "subscriptions", "add", "--json", "--url", "https://192.0.3.1/", "--event-types", "*", "--timeout", "2s"),
 		`"timeout":"2s"`)
 }
@@ -34,7 +34,7 @@ func TestSubscriptionsSet(t *testing.T) {
 	did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/", "--event-types", "user.*",
 		"--header", "X-Team: 7", "--header", "Authorization: Bearer s3cret", "--rate", "1")
 	others := func() string {
-		return value[string](t, db, "SELECT row_to_json(s)::jsonb - '{updated_at,url,event_types}'::text[] FROM outbox.subscriptions AS s")
+		return pgtest.Value[string](t, db, "SELECT row_to_json(s)::jsonb - '{updated_at,url,event_types}'::text[] FROM outbox.subscriptions AS s")
 	}
 	before := others()
 
@@ -46,9 +46,9 @@ func TestSubscriptionsSet(t *testing.T) {
 	said := did(t, "subscriptions", "set", "crm", "--header", "x-team: 8", "--header", "X-New: 1")
 	require.Equal(t, "Changed subscription crm.\n\nheaders  Authorization, X-New, x-team\n", said)
 	require.JSONEq(t, `{"Authorization": "Bearer s3cret", "X-New": "1", "x-team": "8"}`,
-		value[string](t, db, "SELECT headers::text FROM outbox.subscriptions"))
+		pgtest.Value[string](t, db, "SELECT headers::text FROM outbox.subscriptions"))
 	did(t, "subscriptions", "set", "crm", "--header", "AUTHORIZATION:")
-	require.JSONEq(t, `{"X-New": "1", "x-team": "8"}`, value[string](t, db, "SELECT headers::text FROM outbox.subscriptions"))
+	require.JSONEq(t, `{"X-New": "1", "x-team": "8"}`, pgtest.Value[string](t, db, "SELECT headers::text FROM outbox.subscriptions"))
 	require.Contains(t, did(t, "subscriptions", "set", "crm", "--header", ""), "headers  none\n")
 
 	require.Contains(t, did(t, "subscriptions", "set", "crm", "--name", "erp"), "name  crm → erp\n")
@@ -63,7 +63,7 @@ func TestSubscriptionsSetRefuses(t *testing.T) {
 	did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/", "--event-types", "*")
 	did(t, "subscriptions", "add", "--name", "erp", "--url", "https://192.0.3.1/", "--event-types", "*")
 	state := "SELECT string_agg(row_to_json(s)::text, ',' ORDER BY name) FROM outbox.subscriptions AS s"
-	before := value[string](t, db, state)
+	before := pgtest.Value[string](t, db, state)
 	for _, tt := range []struct {
 		args string
 		code int
@@ -91,7 +91,7 @@ func TestSubscriptionsSetRefuses(t *testing.T) {
 		t.Run(tt.args, func(t *testing.T) {
 			said := refused(t, tt.code, append([]string{"subscriptions", "set"}, strings.Fields(tt.args)...)...)
 			require.Contains(t, said, "relay: "+tt.want, tt.args)
-			require.Equal(t, before, value[string](t, db, state))
+			require.Equal(t, before, pgtest.Value[string](t, db, state))
 		})
 	}
 }
@@ -101,29 +101,29 @@ func TestDeclaredSubscriptionsAreNotSet(t *testing.T) {
 	declare(t, "subscriptions: [{name: crm, url: 'https://192.0.3.1/', event_types: [a], rate: 2, concurrency: 3, timeout: 4s}]")
 	did(t, "init")
 	limits := "SELECT concat_ws('|', rate, concurrency, timeout) FROM outbox.subscriptions"
-	require.Equal(t, "2|3|00:00:04", value[string](t, db, limits))
+	require.Equal(t, "2|3|00:00:04", pgtest.Value[string](t, db, limits))
 	require.Contains(t, refused(t, exitFailed, "subscriptions", "set", "crm", "--rate", "9"),
 		"relay: relay.yaml declares crm, and would undo the change at the next start: change it there")
-	require.Equal(t, "2|3|00:00:04", value[string](t, db, limits))
+	require.Equal(t, "2|3|00:00:04", pgtest.Value[string](t, db, limits))
 
-	sql(t, db, "UPDATE outbox.subscriptions SET rate = 9, timeout = NULL")
+	pgtest.Execute(t, db, "UPDATE outbox.subscriptions SET rate = 9, timeout = NULL")
 	did(t, "init")
-	require.Equal(t, "2|3|00:00:04", value[string](t, db, limits), "the file wins")
+	require.Equal(t, "2|3|00:00:04", pgtest.Value[string](t, db, limits), "the file wins")
 	row := "SELECT xmin::text FROM outbox.subscriptions"
-	written := value[string](t, db, row)
+	written := pgtest.Value[string](t, db, row)
 	did(t, "init")
-	require.Equal(t, written, value[string](t, db, row), "what is right already is not written")
+	require.Equal(t, written, pgtest.Value[string](t, db, row), "what is right already is not written")
 
 	declare(t, "subscriptions: [{name: crm, url: 'https://192.0.3.1/', event_types: [a]}]")
 	did(t, "init")
-	require.Empty(t, value[string](t, db, limits), "limits that are no longer declared are gone")
+	require.Empty(t, pgtest.Value[string](t, db, limits), "limits that are no longer declared are gone")
 }
 
 func TestListSaysWhyASubscriptionIsOff(t *testing.T) {
 	db := on(t, pgtest.Migrated(t))
 	did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/", "--event-types", "*")
 	require.NotContains(t, did(t, "subscriptions", "list"), "is off")
-	sql(t, db, "UPDATE outbox.subscriptions SET active = false, disabled_reason = 'answered 410 Gone'")
+	pgtest.Execute(t, db, "UPDATE outbox.subscriptions SET active = false, disabled_reason = 'answered 410 Gone'")
 	require.Regexp(t, `\n\ncrm is off since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: answered 410 Gone\n$`, did(t, "subscriptions", "list"))
 	did(t, "subscriptions", "enable", "crm")
 	require.NotContains(t, did(t, "subscriptions", "list"), "is off")
@@ -133,11 +133,11 @@ func TestListSaysWhyASubscriptionIsOff(t *testing.T) {
 func TestRotationSignsTwice(t *testing.T) {
 	db, r := on(t, pgtest.Migrated(t)), receiver.New(t, nil)
 	did(t, "subscriptions", "add", "--name", "crm", "--url", r.URL(), "--event-types", "*")
-	secret := func() string { return value[string](t, db, "SELECT secret FROM outbox.subscriptions") }
+	secret := func() string { return pgtest.Value[string](t, db, "SELECT secret FROM outbox.subscriptions") }
 	first := secret()
 	did(t, "subscriptions", "rotate", "crm")
 	second := secret()
-	require.InDelta(t, 24*time.Hour, value[time.Duration](t, db, "SELECT previous_secret_expires_at - now() FROM outbox.subscriptions"),
+	require.InDelta(t, 24*time.Hour, pgtest.Value[time.Duration](t, db, "SELECT previous_secret_expires_at - now() FROM outbox.subscriptions"),
 		float64(patience), "a day by default")
 
 	signatures := func() []string {

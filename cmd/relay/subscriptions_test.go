@@ -20,8 +20,8 @@ func TestSubscriptions(t *testing.T) {
 
 	added := did(t, "subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.1/hook", "--event-types", "user.*,order.paid",
 		"--header", "Authorization: Bearer abc")
-	id := value[string](t, db, "SELECT id::text FROM outbox.subscriptions")
-	secret := value[string](t, db, "SELECT secret FROM outbox.subscriptions")
+	id := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions")
+	secret := pgtest.Value[string](t, db, "SELECT secret FROM outbox.subscriptions")
 	require.Equal(t, "Added subscription crm.\n\nid           "+id+"\ntenant       default\nurl          https://192.0.3.1/hook\n"+
 		"event types  user.*, order.paid\nsecret       "+secret+"\n\n"+
 		"The secret is not shown again. The receiver needs it to verify the signatures.\n", added)
@@ -44,17 +44,17 @@ func TestSubscriptions(t *testing.T) {
 	require.Equal(t, "Subscription crm is on already.\n", did(t, "subscriptions", "enable", "crm"))
 
 	rotated := did(t, "subscriptions", "rotate", "crm", "--overlap", "1h")
-	fresh := value[string](t, db, "SELECT secret FROM outbox.subscriptions")
+	fresh := pgtest.Value[string](t, db, "SELECT secret FROM outbox.subscriptions")
 	require.NotEqual(t, secret, fresh)
 	require.Contains(t, rotated, "Subscription crm has a new secret.\n\nsecret      "+fresh+"\nold secret  signs as well until ")
-	require.Equal(t, secret, value[string](t, db, "SELECT previous_secret FROM outbox.subscriptions"))
-	left := value[time.Duration](t, db, "SELECT previous_secret_expires_at - now() FROM outbox.subscriptions")
+	require.Equal(t, secret, pgtest.Value[string](t, db, "SELECT previous_secret FROM outbox.subscriptions"))
+	left := pgtest.Value[time.Duration](t, db, "SELECT previous_secret_expires_at - now() FROM outbox.subscriptions")
 	require.InDelta(t, time.Hour, left, float64(time.Minute))
 	require.Contains(t, did(t, "subscriptions", "rotate", "crm", "--overlap", "0"), "\nold secret  ended at once\n")
-	require.Zero(t, value[int](t, db, "SELECT count(previous_secret) FROM outbox.subscriptions"))
+	require.Zero(t, pgtest.Value[int](t, db, "SELECT count(previous_secret) FROM outbox.subscriptions"))
 
 	require.Equal(t, "Removed subscription crm. What was not sent to it yet is cancelled.\n", did(t, "subscriptions", "remove", "crm"))
-	require.Zero(t, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
+	require.Zero(t, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
 	for _, verb := range []string{"remove", "enable", "disable", "rotate"} {
 		require.Equal(t, "relay: no subscription \"crm\"; `relay subscriptions list` shows those there are\n",
 			refused(t, exitFailed, "subscriptions", verb, "crm"))
@@ -73,7 +73,7 @@ func TestSubscriptionSecretInJSON(t *testing.T) {
 
 	out := did(t, "subscriptions", "rotate", added[0].ID.String(), "--json")
 	rotated := jsonLines[outbox.Subscription](t, out)
-	require.Equal(t, value[string](t, db, "SELECT secret FROM outbox.subscriptions"), rotated[0].Secret)
+	require.Equal(t, pgtest.Value[string](t, db, "SELECT secret FROM outbox.subscriptions"), rotated[0].Secret)
 	require.NotContains(t, out, given, "the old one was shown once already")
 }
 
@@ -104,7 +104,7 @@ func TestSubscriptionsThatTheTableRefuses(t *testing.T) {
 	}
 	require.Contains(t, refused(t, exitUsage, "subscriptions", "rotate", "crm", "--secret", "s3cr3t"), "--secret: must be whsec_")
 	require.Equal(t, "relay: --overlap -1s: must not be negative\n", refused(t, exitUsage, "subscriptions", "rotate", "crm", "--overlap", "-1s"))
-	require.Equal(t, 1, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
+	require.Equal(t, 1, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
 }
 
 func TestSubscriptionNamesOfSeveralTenants(t *testing.T) {
@@ -112,8 +112,8 @@ func TestSubscriptionNamesOfSeveralTenants(t *testing.T) {
 	for _, tenant := range []string{"acme", "globex"} {
 		did(t, "subscriptions", "add", "--name", "crm", "--tenant", tenant, "--url", "https://192.0.3.1/", "--event-types", "*")
 	}
-	acme := value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE tenant = 'acme'")
-	globex := value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE tenant = 'globex'")
+	acme := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE tenant = 'acme'")
+	globex := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE tenant = 'globex'")
 	for _, line := range []string{"test", "subscriptions remove", "subscriptions disable", "subscriptions rotate"} {
 		require.Equal(t, "relay: \"crm\" fits several subscriptions: crm (tenant acme, id "+acme+"), crm (tenant globex, id "+globex+
 			"); give --tenant or the id\n", refused(t, exitUsage, append(strings.Fields(line), "crm")...))
@@ -121,7 +121,7 @@ func TestSubscriptionNamesOfSeveralTenants(t *testing.T) {
 	require.Contains(t, did(t, "subscriptions", "list"), "TENANT")
 	require.NotContains(t, did(t, "subscriptions", "list", "--tenant", "acme"), "globex")
 	did(t, "subscriptions", "remove", "crm", "--tenant", "globex")
-	require.Equal(t, acme, value[string](t, db, "SELECT id::text FROM outbox.subscriptions"))
+	require.Equal(t, acme, pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions"))
 	require.Contains(t, refused(t, exitFailed, "subscriptions", "remove", "crm", "--tenant", "globex"), `no subscription "crm" in tenant "globex"`)
 }
 
@@ -132,7 +132,7 @@ func TestSubscriptionOfARefusedURL(t *testing.T) {
 	require.Equal(t, exitDone, s.code)
 	require.Equal(t, "relay: warning: 10.1.2.3 is refused: private network, not in network.allow; "+
 		"add the network to network.allow, such as 10.1.2.3/32\n", s.err)
-	require.Equal(t, 1, value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
+	require.Equal(t, 1, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
 }
 
 func TestDeclaredSubscriptionsBelongToTheFile(t *testing.T) {

@@ -41,7 +41,7 @@ func TestTeardown(t *testing.T) {
 	require.Equal(t, exitDone, s.code, s.err)
 	require.Contains(t, s.out, "Go on? [y/N] Removed.\n")
 	require.Equal(t, [3]bool{false, false, true}, left(t, db))
-	require.Zero(t, value[int](t, db, "SELECT count(*)::int FROM outbox.relay_state"))
+	require.Zero(t, pgtest.Value[int](t, db, "SELECT count(*)::int FROM outbox.relay_state"))
 	did(t, "init") // What was inserted meanwhile is found by the scan; the engine's tests show it.
 	require.Equal(t, all, left(t, db))
 }
@@ -49,10 +49,10 @@ func TestTeardown(t *testing.T) {
 func TestTeardownOfAllData(t *testing.T) {
 	db := on(t, pgtest.URL(t))
 	did(t, "init")
-	sql(t, db, "SELECT outbox.emit('a', '{}')")
-	sql(t, db, `CREATE VIEW mine AS SELECT * FROM outbox.delivery_log;
+	pgtest.Execute(t, db, "SELECT outbox.emit('a', '{}')")
+	pgtest.Execute(t, db, `CREATE VIEW mine AS SELECT * FROM outbox.delivery_log;
 		CREATE TABLE theirs (id uuid DEFAULT outbox.uuid7(), event uuid REFERENCES outbox.events)`)
-	name := value[string](t, db, "SELECT current_database()")
+	name := pgtest.Value[string](t, db, "SELECT current_database()")
 	s := answer("yes\n", "teardown", "--schema")
 	require.Equal(t, exitFailed, s.code)
 	require.Equal(t, "relay: nothing was done\n", s.err)
@@ -65,7 +65,7 @@ func TestTeardownOfAllData(t *testing.T) {
 
 	require.Equal(t, exitDone, answer(name+"\n", "teardown", "--schema").code)
 	require.Equal(t, [3]bool{}, left(t, db))
-	require.Equal(t, 2, value[int](t, db, "SELECT count(*)::int FROM information_schema.columns WHERE table_name = 'theirs'"), "the table stays")
+	require.Equal(t, 2, pgtest.Value[int](t, db, "SELECT count(*)::int FROM information_schema.columns WHERE table_name = 'theirs'"), "the table stays")
 	did(t, "init")
 	did(t, "teardown", "--schema", "--yes")
 	require.Equal(t, [3]bool{}, left(t, db))
@@ -90,11 +90,11 @@ func TestTeardownBesideAStandby(t *testing.T) {
 	db := on(t, pgtest.URL(t))
 	did(t, "init")
 	slot := os.Getenv("RELAY_REPLICATION_SLOT")
-	sql(t, db, `INSERT INTO outbox.relays (id, host, pid, version, slot, started_at, seen_at, leads, ready, state, in_flight)
+	pgtest.Execute(t, db, `INSERT INTO outbox.relays (id, host, pid, version, slot, started_at, seen_at, leads, ready, state, in_flight)
 		VALUES (gen_random_uuid(), 'web-1', 42, '1.0', $1, now(), now() - interval '5 seconds', false, true, 'standing by', 0)`, slot)
 	require.Regexp(t, `^relay: a relay runs on web-1 \(process 42, seen \d+s ago\): stop it first, or wait half a minute where it was killed; nothing was removed\n$`,
 		refused(t, exitFailed, "teardown", "--yes"))
-	sql(t, db, "UPDATE outbox.relays SET seen_at = now() - interval '31 seconds'")
+	pgtest.Execute(t, db, "UPDATE outbox.relays SET seen_at = now() - interval '31 seconds'")
 
 	conn, err := db.Acquire(t.Context())
 	require.NoError(t, err)
@@ -112,8 +112,8 @@ func TestTeardownBesideAStandby(t *testing.T) {
 func TestTeardownLeavesAloneWhatIsNotTheRelays(t *testing.T) {
 	db := on(t, pgtest.URL(t))
 	slot := os.Getenv("RELAY_REPLICATION_SLOT")
-	sql(t, db, "CREATE SCHEMA outbox; CREATE TABLE outbox.messages (); CREATE TABLE orders (id int PRIMARY KEY); CREATE PUBLICATION "+slot+" FOR TABLE orders")
-	sql(t, db, "SELECT pg_create_logical_replication_slot($1, 'test_decoding')", slot)
+	pgtest.Execute(t, db, "CREATE SCHEMA outbox; CREATE TABLE outbox.messages (); CREATE TABLE orders (id int PRIMARY KEY); CREATE PUBLICATION "+slot+" FOR TABLE orders")
+	pgtest.Execute(t, db, "SELECT pg_create_logical_replication_slot($1, 'test_decoding')", slot)
 	s := do("teardown", "--schema", "--yes")
 	require.Equal(t, exitDone, s.code)
 	require.Equal(t, "Nothing of the relay is here: nothing to remove.\n", s.out)

@@ -17,8 +17,8 @@ func TestTest(t *testing.T) {
 	require.NoError(t, os.WriteFile("relay.yaml", []byte(catalogue), 0o600))
 	did(t, "init")
 	did(t, "subscriptions", "add", "--name", "crm", "--url", r.URL(), "--event-types", "order.*", "--header", "X-Token: abc")
-	secret := value[string](t, db, "SELECT secret FROM outbox.subscriptions")
-	id := value[string](t, db, "SELECT id::text FROM outbox.subscriptions")
+	secret := pgtest.Value[string](t, db, "SELECT secret FROM outbox.subscriptions")
+	id := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions")
 
 	t.Run("accepted", func(t *testing.T) {
 		require.Regexp(t, `^POST `+r.URL()+` \(order\.paid\)\naccepted: 200 OK in \d+ ms\n$`, did(t, "test", "crm"))
@@ -74,7 +74,7 @@ func TestTest(t *testing.T) {
 		require.Equal(t, exitDone, s.code)
 		require.Equal(t, "relay: warning: crm is switched off: it receives no events\n", s.err)
 	})
-	require.Zero(t, value[int](t, db, "SELECT (SELECT count(*) FROM outbox.events) + (SELECT count(*) FROM outbox.deliveries) "+
+	require.Zero(t, pgtest.Value[int](t, db, "SELECT (SELECT count(*) FROM outbox.events) + (SELECT count(*) FROM outbox.deliveries) "+
 		"+ (SELECT count(*) FROM outbox.attempts)"), "nothing is logged")
 }
 

@@ -20,10 +20,10 @@ func TestAColumnThatWasMissing(t *testing.T) {
 	before := emit(t, db, "a")
 	await(t, "delivered", func() bool { return r.Count(before) == 1 })
 	relay.stop()
-	execute(t, db, `ALTER TABLE outbox.events DROP COLUMN user_id`)
+	pgtest.Execute(t, db, `ALTER TABLE outbox.events DROP COLUMN user_id`)
 	const insert = `INSERT INTO outbox.events (type, payload) VALUES ('a', '{"n": 1}') RETURNING id::text`
-	meanwhile := value[string](t, db, insert)
-	execute(t, db, `ALTER TABLE outbox.events ADD COLUMN user_id text`)
+	meanwhile := pgtest.Value[string](t, db, insert)
+	pgtest.Execute(t, db, `ALTER TABLE outbox.events ADD COLUMN user_id text`)
 	after := emit(t, db, "a")
 
 	relay = launch(t, url, slot)

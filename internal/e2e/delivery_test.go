@@ -28,7 +28,7 @@ func TestAnEventArrivesSignedAndIsLogged(t *testing.T) {
 		VALUES ('user.invited', '42', $1::text::json) RETURNING id::text, created_at`, payload).Scan(&event, &created))
 	emit(t, db, "order.paid") // Nobody wants it.
 	await(t, "accepted", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE status = 'accepted'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE status = 'accepted'`) == 1
 	})
 
 	require.Equal(t, 1, r.Len())
@@ -39,10 +39,10 @@ func TestAnEventArrivesSignedAndIsLogged(t *testing.T) {
 	require.True(t, bytes.Equal(envelope, request.Body), "byte for byte: %s", request.Body)
 	require.Equal(t, "application/json", request.Header.Get("content-type"))
 	require.Contains(t, request.Header.Get("user-agent"), "relay/")
-	secret := value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE id = $1::uuid`, id)
+	secret := pgtest.Value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE id = $1::uuid`, id)
 	require.NoError(t, request.Verify(secret))
 
-	require.Equal(t, 1, value[int](t, db, `SELECT count(*) FROM outbox.delivery_log AS l JOIN outbox.attempts AS a USING (delivery_id)
+	require.Equal(t, 1, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.delivery_log AS l JOIN outbox.attempts AS a USING (delivery_id)
 		WHERE user_id = '42' AND l.event_id = $1::uuid AND subscription_id = $2::uuid AND url = $3 AND attempts = 1
 		  AND l.response_code = 200 AND a.attempt = 1 AND a.response_code = 200 AND finished_at IS NOT NULL
 		  AND delivery_id = outbox.delivery_id(event_id, subscription_id)`, event, id, r.URL()))
@@ -58,9 +58,9 @@ func TestATraceTravelsOn(t *testing.T) {
 	require.NoError(t, err)
 	r.WaitFor(1)
 	await(t, "accepted", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
 	})
-	execute(t, db, `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`) // Claimed, not streamed.
+	pgtest.Execute(t, db, `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`) // Claimed, not streamed.
 	for _, request := range r.WaitFor(2) {
 		require.Equal(t, trace, request.Header.Get("traceparent"))
 	}
@@ -71,7 +71,7 @@ func TestRolledBackIsNeverSeen(t *testing.T) {
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	subscribe(t, db, r, "*")
 	start(t, url, slot)
-	execute(t, db, `DO $$ BEGIN
+	pgtest.Execute(t, db, `DO $$ BEGIN
 		PERFORM outbox.emit('kept', '1');
 		BEGIN PERFORM outbox.emit('undone', '1'); RAISE EXCEPTION 'undo'; EXCEPTION WHEN raise_exception THEN NULL; END;
 		PERFORM outbox.emit('kept', '1');
@@ -84,7 +84,7 @@ func TestRolledBackIsNeverSeen(t *testing.T) {
 	last := emit(t, db, "last")
 	await(t, "the last event", func() bool { return r.Count(last) == 1 })
 	require.Len(t, r.WaitFor(3), 3, "in no order")
-	require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type = 'undone'`))
+	require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type = 'undone'`))
 }
 
 func TestSubscriptionsTakeEffectInCommitOrder(t *testing.T) {
@@ -100,7 +100,7 @@ func TestSubscriptionsTakeEffectInCommitOrder(t *testing.T) {
 				relay.kill()
 			}
 			emit(t, db, "before")
-			execute(t, db, fmt.Sprintf(`DO $$ BEGIN
+			pgtest.Execute(t, db, fmt.Sprintf(`DO $$ BEGIN
 				PERFORM outbox.emit('same.before', '1');
 				INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('s', '%s', '{*}');
 				PERFORM outbox.emit('same.after', '1');
@@ -109,7 +109,7 @@ func TestSubscriptionsTakeEffectInCommitOrder(t *testing.T) {
 			if mode == "running" {
 				await(t, "the first URL", func() bool { return r.Len() == 2 })
 			}
-			execute(t, db, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('o', $1, '{last}')`, other.URL())
+			pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('o', $1, '{last}')`, other.URL())
 			last := emit(t, db, "last")
 			if mode != "running" {
 				start(t, url, slot)
@@ -117,7 +117,7 @@ func TestSubscriptionsTakeEffectInCommitOrder(t *testing.T) {
 			await(t, "the last event", func() bool { return r.Count(last) == 1 && other.Count(last) == 1 })
 			require.Len(t, r.WaitFor(3), 3, "in no order")
 			require.Equal(t, 1, other.Len())
-			require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type IN ('before', 'same.before')`))
+			require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type IN ('before', 'same.before')`))
 		})
 	}
 }
@@ -128,18 +128,18 @@ func TestSwitchingOffCancelsWhatIsUnsent(t *testing.T) {
 	id := subscribe(t, db, r, "*")
 	start(t, url, slot).stop()
 	unsent := emit(t, db, "unsent")
-	execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE id = $1::uuid`, id)
 	emit(t, db, "while.off")
-	execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE id = $1::uuid`, id)
 	wanted := emit(t, db, "wanted")
 	start(t, url, slot)
 	await(t, "the event after", func() bool { return r.Count(wanted) == 1 })
 	await(t, "cancelled", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_id = $1::uuid AND status = 'cancelled' AND url = $2`,
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_id = $1::uuid AND status = 'cancelled' AND url = $2`,
 			unsent, r.URL()) == 1
 	})
 	require.Equal(t, 1, r.Len())
-	require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type = 'while.off'`))
+	require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type = 'while.off'`))
 }
 
 func TestDeletingCancelsRetries(t *testing.T) {
@@ -151,13 +151,13 @@ func TestDeletingCancelsRetries(t *testing.T) {
 	event := emit(t, db, "a")
 	status := func(want string) func() bool {
 		return func() bool {
-			return value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_id = $1::uuid AND status = $2`, event, want) == 1
+			return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_id = $1::uuid AND status = $2`, event, want) == 1
 		}
 	}
 	await(t, "retrying", status("retrying"))
-	require.Equal(t, "00:00:06", value[string](t, db, `SELECT (next_attempt_at - last_attempt_at)::text FROM outbox.delivery_log`))
-	require.Equal(t, "connect", value[string](t, db, `SELECT error_class FROM outbox.attempts`))
-	execute(t, db, `DELETE FROM outbox.subscriptions WHERE id = $1::uuid`, id)
+	require.Equal(t, "00:00:06", pgtest.Value[string](t, db, `SELECT (next_attempt_at - last_attempt_at)::text FROM outbox.delivery_log`))
+	require.Equal(t, "connect", pgtest.Value[string](t, db, `SELECT error_class FROM outbox.attempts`))
+	pgtest.Execute(t, db, `DELETE FROM outbox.subscriptions WHERE id = $1::uuid`, id)
 	await(t, "cancelled", status("cancelled"))
 }
 
@@ -178,15 +178,15 @@ func TestOutcomes(t *testing.T) {
 		id := subscribe(t, db, r, eventType)
 		emit(t, db, eventType)
 		await(t, eventType, func() bool {
-			return value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_type = $1 AND status = $2 AND attempts = $3
+			return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_type = $1 AND status = $2 AND attempts = $3
 				AND response_code = $4`, eventType, tt.status, tt.attempts, tt.code) == 1
 		})
 		require.Equal(t, tt.attempts, r.Len())
 		if tt.code == 410 {
 			await(t, "switched off", func() bool {
-				return !value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1::uuid`, id)
+				return !pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1::uuid`, id)
 			})
-			require.Equal(t, "answered 410 Gone", value[string](t, db, `SELECT disabled_reason FROM outbox.subscriptions WHERE id = $1::uuid`, id))
+			require.Equal(t, "answered 410 Gone", pgtest.Value[string](t, db, `SELECT disabled_reason FROM outbox.subscriptions WHERE id = $1::uuid`, id))
 		}
 	}
 }
@@ -199,17 +199,17 @@ func TestARetryThatSucceedsAndAReplay(t *testing.T) {
 	start(t, url, slot, "RELAY_DELIVERY_RETRY_BASE=1s", "RELAY_DELIVERY_RETRY_UNIT=0s")
 	event := emit(t, db, "a")
 	await(t, "retrying", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'retrying'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'retrying'`) == 1
 	})
 	r.Up()
 	accepted := func(n int) func() bool {
 		return func() bool {
-			return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == n
+			return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == n
 		}
 	}
 	await(t, "accepted", accepted(1))
-	require.GreaterOrEqual(t, value[int](t, db, `SELECT attempts FROM outbox.deliveries`), 2)
-	execute(t, db, `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`)
+	require.GreaterOrEqual(t, pgtest.Value[int](t, db, `SELECT attempts FROM outbox.deliveries`), 2)
+	pgtest.Execute(t, db, `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`)
 	await(t, "replayed", accepted(2))
 	require.Equal(t, 2, r.Count(event), "the same webhook-id")
 }

@@ -23,8 +23,8 @@ func TestADatabaseInLatin1(t *testing.T) {
 	require.NoError(t, err)
 	name := path.Base(parsed.Path)
 	admin := pgtest.Pool(t, pgtest.Cluster(t).URL("postgres"))
-	execute(t, admin, "DROP DATABASE "+name)
-	execute(t, admin, "CREATE DATABASE "+name+" ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
+	pgtest.Execute(t, admin, "DROP DATABASE "+name)
+	pgtest.Execute(t, admin, "CREATE DATABASE "+name+" ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
 	config, err := pgx.ParseConfig(address)
 	require.NoError(t, err)
 	config.RuntimeParams["client_encoding"] = "UTF8"

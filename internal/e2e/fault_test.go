@@ -103,7 +103,7 @@ func TestALostSlotLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 			db, r := pgtest.Pool(t, url), receiver.New(t, nil)
-			if name == "publication filtered" && value[int](t, db, `SELECT current_setting('server_version_num')::int`) < 150000 {
+			if name == "publication filtered" && pgtest.Value[int](t, db, `SELECT current_setting('server_version_num')::int`) < 150000 {
 				return // It has no such thing.
 			}
 			subscribe(t, db, r, "*")
@@ -115,10 +115,10 @@ func TestALostSlotLosesNothing(t *testing.T) {
 			script(t, url, lose, slot)
 			last := emit(t, db, "last")
 			relay = start(t, url, slot)
-			all := value[int](t, db, `SELECT count(*) FROM outbox.events`)
+			all := pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.events`)
 			await(t, "all events", func() bool { return len(r.IDs()) == all })
 			await(t, "recorded", func() bool {
-				return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == all
+				return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == all
 			})
 			require.Equal(t, all, r.Len(), "none twice")
 			require.Equal(t, 1, r.Count(last))
@@ -166,7 +166,7 @@ func TestARestartKeepsTheSlot(t *testing.T) {
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	subscribe(t, db, r, "*")
 	const scanned = `SELECT concat_ws(' ', scanned_lsn, publication_version) FROM outbox.relay_state WHERE publication_version <> ''`
-	before := value[string](t, db, scanned)
+	before := pgtest.Value[string](t, db, scanned)
 	for n := range 3 {
 		relay := start(t, url, slot)
 		emit(t, db, "a")
@@ -176,7 +176,7 @@ func TestARestartKeepsTheSlot(t *testing.T) {
 		require.NotContains(t, relay.log.String(), "scan")
 		out, code := command(t, naming(url, slot), "init")
 		require.Zero(t, code, out)
-		require.Equal(t, before, value[string](t, db, scanned))
+		require.Equal(t, before, pgtest.Value[string](t, db, scanned))
 	}
 }
 
@@ -209,7 +209,7 @@ func TestWhatAKilledRelayHadInHandIsTakenUp(t *testing.T) {
 	relay := start(t, url, slot, settings...)
 	event := emit(t, db, "a")
 	await(t, "written down", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'pending'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'pending'`) == 1
 	})
 	relay.kill()
 	killed := time.Now()
@@ -217,7 +217,7 @@ func TestWhatAKilledRelayHadInHandIsTakenUp(t *testing.T) {
 	r.Release()
 	start(t, url, slot, settings...)
 	await(t, "taken up", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
 	})
 	require.Less(t, time.Since(killed), 2*time.Second+10*time.Second)
 	require.Equal(t, 2, r.Count(event))
@@ -232,18 +232,18 @@ func TestAPausedLeaderOverwritesNothing(t *testing.T) {
 	paused := start(t, url, slot, settings...)
 	emit(t, db, "a")
 	await(t, "written down", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'pending'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'pending'`) == 1
 	})
 	require.NoError(t, paused.cmd.Process.Signal(syscall.SIGSTOP))
 	r.SetStatus(200)
 	r.Release()
 	start(t, url, slot, settings...)
 	accepted := `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted' AND attempts = 1`
-	await(t, "another takes it up", func() bool { return value[int](t, db, accepted) == 1 })
-	row := value[string](t, db, `SELECT d::text FROM outbox.deliveries AS d`)
+	await(t, "another takes it up", func() bool { return pgtest.Value[int](t, db, accepted) == 1 })
+	row := pgtest.Value[string](t, db, `SELECT d::text FROM outbox.deliveries AS d`)
 	require.NoError(t, paused.cmd.Process.Signal(syscall.SIGCONT))
 	paused.stop() // It records what it has, and that must change nothing.
-	require.Equal(t, row, value[string](t, db, `SELECT d::text FROM outbox.deliveries AS d`))
+	require.Equal(t, row, pgtest.Value[string](t, db, `SELECT d::text FROM outbox.deliveries AS d`))
 }
 
 // What the server had sent to a leader before it gave it up waits in the connection. Another relay has delivered that by the
@@ -283,7 +283,7 @@ func TestAHangingURLDelaysNobody(t *testing.T) {
 	w.end(t, db)
 	var delays []time.Duration
 	for _, request := range healthy.Requests() {
-		created := value[time.Time](t, db, `SELECT created_at FROM outbox.events WHERE id = $1::uuid`, request.ID)
+		created := pgtest.Value[time.Time](t, db, `SELECT created_at FROM outbox.events WHERE id = $1::uuid`, request.ID)
 		delays = append(delays, request.At.Sub(created))
 	}
 	slices.Sort(delays)
@@ -292,11 +292,11 @@ func TestAHangingURLDelaysNobody(t *testing.T) {
 	require.Less(t, p99, 400*time.Millisecond, "below the half second in which a hanging lane is found out")
 	last := emit(t, db, "last")
 	await(t, "the slot moves on", func() bool {
-		return healthy.Count(last) == 1 && value[int64](t, db, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
+		return healthy.Count(last) == 1 && pgtest.Value[int64](t, db, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
 			FROM pg_replication_slots WHERE slot_name = $1`, slot) < 1<<20
 	})
 	await(t, "timeouts", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.attempts WHERE error_class = 'timeout'`) > 0
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.attempts WHERE error_class = 'timeout'`) > 0
 	})
 	hanging.Release()
 	relay.stop()
@@ -309,9 +309,9 @@ func TestAHugeTransaction(t *testing.T) {
 	subscribe(t, db, r, "*")
 	relay := start(t, url, slot)
 	const events = 100_000
-	execute(t, db, `INSERT INTO outbox.events (type, payload) SELECT 'a', '{"n": 1}' FROM generate_series(1, $1)`, events)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload) SELECT 'a', '{"n": 1}' FROM generate_series(1, $1)`, events)
 	await(t, "all recorded", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == events
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == events
 	})
 	require.Equal(t, events, r.Len())
 	peak := relay.peakMemoryBytes()
@@ -323,13 +323,13 @@ func TestAnIdleOutboxRetainsNoWAL(t *testing.T) {
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db := pgtest.Pool(t, url)
 	start(t, url, slot)
-	execute(t, db, `CREATE TABLE busy (t text)`)
+	pgtest.Execute(t, db, `CREATE TABLE busy (t text)`)
 	for range 10 {
-		execute(t, db, `INSERT INTO busy SELECT repeat(md5(i::text), 30) FROM generate_series(1, 20000) AS i`)
+		pgtest.Execute(t, db, `INSERT INTO busy SELECT repeat(md5(i::text), 30) FROM generate_series(1, 20000) AS i`)
 	}
-	execute(t, db, `CHECKPOINT`)
+	pgtest.Execute(t, db, `CHECKPOINT`)
 	await(t, "the slot has moved on", func() bool {
-		return value[int64](t, db, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
+		return pgtest.Value[int64](t, db, `SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), confirmed_flush_lsn)::bigint
 			FROM pg_replication_slots WHERE slot_name = $1`, slot) < 16<<20
 	})
 }

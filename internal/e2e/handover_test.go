@@ -37,7 +37,7 @@ func TestALeaderHandsOverWhatItHas(t *testing.T) {
 	for last, began := leader(), time.Now(); handedOver < 2; {
 		require.Less(t, time.Since(began), 2*patience, "handed over %d times", handedOver)
 		before := r.Len()
-		execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+		pgtest.Execute(t, db, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 			WHERE datname = current_database() AND application_name = 'relay' AND backend_type = 'client backend'`)
 		await(t, "requests after that", func() bool { return r.Len() > before+40 })
 		if now := leader(); now != last {

@@ -189,19 +189,6 @@ func emit(t *testing.T, db *pgxpool.Pool, eventType string) string {
 	return id
 }
 
-func execute(t *testing.T, db *pgxpool.Pool, sql string, args ...any) {
-	t.Helper()
-	_, err := db.Exec(context.Background(), sql, args...)
-	require.NoError(t, err)
-}
-
-func value[T any](t *testing.T, db *pgxpool.Pool, sql string, args ...any) T {
-	t.Helper()
-	var v T
-	require.NoError(t, db.QueryRow(context.Background(), sql, args...).Scan(&v))
-	return v
-}
-
 // writer is a host app that inserts events from several connections, some in transactions that it rolls back, and keeps a
 // journal of which were committed.
 type writer struct {
@@ -284,7 +271,7 @@ func (w *writer) end(t *testing.T, db *pgxpool.Pool) {
 	w.cancel()
 	w.done.Wait()
 	for _, id := range w.unknown {
-		if value[bool](t, db, `SELECT EXISTS (SELECT FROM outbox.events WHERE id = $1::uuid)`, id) {
+		if pgtest.Value[bool](t, db, `SELECT EXISTS (SELECT FROM outbox.events WHERE id = $1::uuid)`, id) {
 			w.committed = append(w.committed, id)
 		} else {
 			w.rolledBack = append(w.rolledBack, id)
@@ -318,12 +305,12 @@ func (w *writer) account(t *testing.T, db *pgxpool.Pool, r *receiver.Receiver) (
 		time.Sleep(100 * time.Millisecond)
 	}
 	await(t, "all recorded as accepted", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) >= len(w.committed)
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) >= len(w.committed)
 	})
 	for _, id := range w.rolledBack {
 		require.Zero(t, seen[id], "phantom: %s was rolled back", id)
 	}
-	require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries AS d
+	require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries AS d
 		WHERE attempts <> (SELECT count(*) FROM outbox.attempts AS a WHERE a.delivery_id = d.id)`), "attempts that do not add up")
 	for _, n := range seen {
 		twice += n - 1

@@ -24,9 +24,9 @@ func TestACopySendsNothingUntilAdopted(t *testing.T) {
 			db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 			subscribe(t, db, r, "*")
 			start(t, url, slot).stop()
-			execute(t, db, move)
+			pgtest.Execute(t, db, move)
 			event := emit(t, db, "a")
-			execute(t, db, `SELECT outbox.emit('b', '1'), outbox.emit('c', '1')`)
+			pgtest.Execute(t, db, `SELECT outbox.emit('b', '1'), outbox.emit('c', '1')`)
 
 			relay := launch(t, url, slot)
 			state := func() (int, string) {
@@ -43,13 +43,13 @@ func TestACopySendsNothingUntilAdopted(t *testing.T) {
 			code, _ := state()
 			require.Equal(t, http.StatusServiceUnavailable, code)
 			await(t, "says so", func() bool {
-				return value[int](t, db, `SELECT count(*) FROM outbox.relays WHERE NOT ready AND state LIKE '%relay adopt%'`) == 1
+				return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.relays WHERE NOT ready AND state LIKE '%relay adopt%'`) == 1
 			})
 			require.Contains(t, relay.log.String(), "level=WARN msg=\"paused: this looks like a copy")
 			require.Never(t, func() bool { return r.Len() > 0 }, 2*time.Second, 100*time.Millisecond, "sent from a copy")
-			require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries`))
+			require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries`))
 
-			execute(t, db, `UPDATE outbox.relay_home SET (system_identifier, database_oid) = (
+			pgtest.Execute(t, db, `UPDATE outbox.relay_home SET (system_identifier, database_oid) = (
 				SELECT system_identifier::text, (SELECT oid FROM pg_database WHERE datname = current_database()) FROM pg_control_system())`)
 			await(t, "delivered once adopted", func() bool { return r.Len() == 3 })
 			require.Equal(t, 1, r.Count(event))

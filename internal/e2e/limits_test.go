@@ -19,11 +19,11 @@ func TestARateSpacesRequestsEvenly(t *testing.T) {
 	db, slow, free := pgtest.Pool(t, url), receiver.New(t, nil), receiver.New(t, nil)
 	id := subscribe(t, db, slow, "*")
 	subscribe(t, db, free, "*")
-	execute(t, db, `UPDATE outbox.subscriptions SET rate = 20 WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET rate = 20 WHERE id = $1::uuid`, id)
 	start(t, url, slot)
 	start := time.Now()
 	const events = 60 // Three seconds' worth.
-	execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, $1::int) AS n`, events)
+	pgtest.Execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, $1::int) AS n`, events)
 	free.WaitFor(events)
 	require.Less(t, slow.Len(), events, "the other URL does not wait for the limited one")
 	requests := slow.WaitFor(events)
@@ -33,7 +33,7 @@ func TestARateSpacesRequestsEvenly(t *testing.T) {
 		require.Greater(t, requests[i+25].At.Sub(requests[i].At), time.Second, "25 requests from number %d", i)
 	}
 	await(t, "accepted", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 2*events
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 2*events
 	})
 	require.Equal(t, events, slow.Len(), "nothing twice")
 }
@@ -42,16 +42,16 @@ func TestALowRateHoldsBackNoSlot(t *testing.T) {
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	id := subscribe(t, db, r, "*")
-	execute(t, db, `UPDATE outbox.subscriptions SET rate = 0.5 WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET rate = 0.5 WHERE id = $1::uuid`, id)
 	start(t, url, slot)
-	execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 200) AS n`)
-	at := value[string](t, db, `SELECT pg_current_wal_lsn()::text`)
+	pgtest.Execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 200) AS n`)
+	at := pgtest.Value[string](t, db, `SELECT pg_current_wal_lsn()::text`)
 	await(t, "the slot has passed them", func() bool {
-		return value[bool](t, db, `SELECT confirmed_flush_lsn >= $1::text::pg_lsn FROM pg_replication_slots WHERE slot_name = $2`, at, slot)
+		return pgtest.Value[bool](t, db, `SELECT confirmed_flush_lsn >= $1::text::pg_lsn FROM pg_replication_slots WHERE slot_name = $2`, at, slot)
 	})
 	require.Less(t, r.Len(), 30, "at one in two seconds")
-	require.Greater(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'pending'`), 100)
-	execute(t, db, `UPDATE outbox.subscriptions SET rate = NULL WHERE id = $1::uuid`, id)
+	require.Greater(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'pending'`), 100)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET rate = NULL WHERE id = $1::uuid`, id)
 	r.WaitFor(200)
 }
 
@@ -68,16 +68,16 @@ func TestConcurrencyOfASubscription(t *testing.T) {
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db := pgtest.Pool(t, url)
 	id := subscribe(t, db, r, "*")
-	execute(t, db, `UPDATE outbox.subscriptions SET concurrency = 3 WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET concurrency = 3 WHERE id = $1::uuid`, id)
 	// Two relays: the limit is one for both, also of what waits in the database, where either could take it up.
 	start(t, url, slot)
 	start(t, url, slot)
-	execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 100) AS n`)
+	pgtest.Execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 100) AS n`)
 	r.WaitFor(100)
 	await(t, "accepted", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 100
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 100
 	})
-	execute(t, db, `SELECT outbox.replay(d.delivery_id) FROM outbox.delivery_log AS d CROSS JOIN generate_series(1, 4)`)
+	pgtest.Execute(t, db, `SELECT outbox.replay(d.delivery_id) FROM outbox.delivery_log AS d CROSS JOIN generate_series(1, 4)`)
 	r.WaitFor(500)
 	require.EqualValues(t, 3, most.Load())
 }
@@ -87,13 +87,13 @@ func TestTimeoutOfASubscription(t *testing.T) {
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	r.Hang()
 	id := subscribe(t, db, r, "*")
-	execute(t, db, `UPDATE outbox.subscriptions SET timeout = '700ms' WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET timeout = '700ms' WHERE id = $1::uuid`, id)
 	start(t, url, slot, "RELAY_DELIVERY_RETRY_BASE=100ms", "RELAY_DELIVERY_RETRY_UNIT=0s", "RELAY_DELIVERY_RETRY_MAX=1")
 	emit(t, db, "a")
 	await(t, "failed", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'failed'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'failed'`) == 1
 	})
-	require.Equal(t, 2, value[int](t, db, `SELECT count(*) FROM outbox.attempts
+	require.Equal(t, 2, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.attempts
 		WHERE error_class = 'timeout' AND error LIKE '%700ms%' AND duration_ms BETWEEN 700 AND 5000`))
 }
 
@@ -108,9 +108,9 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 	start(t, url, slot, "RELAY_DELIVERY_RETRY_ON=unreachable,429")
 	emit(t, db, "a")
 	await(t, "retrying", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'retrying' AND response_code = 429`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'retrying' AND response_code = 429`) == 1
 	})
-	require.Equal(t, "00:01:30", value[string](t, db, `SELECT (next_attempt_at - last_attempt_at)::text FROM outbox.deliveries`))
+	require.Equal(t, "00:01:30", pgtest.Value[string](t, db, `SELECT (next_attempt_at - last_attempt_at)::text FROM outbox.deliveries`))
 }
 
 // A hundred hanging deliveries and a thousand good retries among several relays: the work spreads, and nothing is sent
@@ -128,9 +128,9 @@ func TestSeveralRelaysShareTheWork(t *testing.T) {
 				subscribe(t, db, receivers[i], "*")
 			}
 			first := start(t, url, slot)
-			execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 500) AS n`)
+			pgtest.Execute(t, db, `SELECT outbox.emit('a', to_json(n)) FROM generate_series(1, 500) AS n`)
 			await(t, "rejected", func() bool {
-				return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'rejected'`) == 2000
+				return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'rejected'`) == 2000
 			})
 			first.stop()
 			relays := make([]*instance, n)
@@ -144,7 +144,7 @@ func TestSeveralRelaysShareTheWork(t *testing.T) {
 			_, err := db.Exec(context.Background(), `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`)
 			require.NoError(t, err)
 			await(t, "replayed", func() bool {
-				return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 2000
+				return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 2000
 			})
 			for _, r := range receivers {
 				require.Equal(t, 1000, r.Len(), "once before, once replayed")
@@ -152,10 +152,10 @@ func TestSeveralRelaysShareTheWork(t *testing.T) {
 			for _, relay := range relays {
 				relay.stop() // Writes its last statistics.
 			}
-			shares := value[int](t, db, `SELECT count(DISTINCT relay_id) FROM outbox.relay_stats WHERE accepted >= 100`)
+			shares := pgtest.Value[int](t, db, `SELECT count(DISTINCT relay_id) FROM outbox.relay_stats WHERE accepted >= 100`)
 			require.Equal(t, n, shares, "each relay took a share of the work")
-			require.Equal(t, 2000, value[int](t, db, `SELECT sum(accepted)::int FROM outbox.subscription_stats`))
-			require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.relays`), "all have said goodbye")
+			require.Equal(t, 2000, pgtest.Value[int](t, db, `SELECT sum(accepted)::int FROM outbox.subscription_stats`))
+			require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.relays`), "all have said goodbye")
 		})
 	}
 }

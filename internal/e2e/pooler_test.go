@@ -45,26 +45,26 @@ func TestPgBouncerInFrontOfTheDatabase(t *testing.T) {
 
 	// A server that cannot be reached, twice, then can.
 	dead.Hang()
-	execute(t, db, `UPDATE outbox.subscriptions SET timeout = '300 ms' WHERE name = 'dead'`)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET timeout = '300 ms' WHERE name = 'dead'`)
 	later := emit(t, db, "later")
 	attempts := `SELECT coalesce(max(attempts), 0) FROM outbox.delivery_log WHERE event_type = 'later' AND url = $1`
-	await(t, "attempts", func() bool { return value[int](t, db, attempts, dead.URL()) >= 2 })
+	await(t, "attempts", func() bool { return pgtest.Value[int](t, db, attempts, dead.URL()) >= 2 })
 	dead.SetStatus(200)
 	dead.Release()
 	await(t, "accepted in the end", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_type = 'later' AND url = $1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.delivery_log WHERE event_type = 'later' AND url = $1
 			AND status = 'accepted' AND attempts >= 3`, dead.URL()) == 1
 	})
 
 	// What is old goes.
-	execute(t, db, `INSERT INTO outbox.events (type, payload, created_at) VALUES ('old', '1', now() - interval '2 hours')`)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload, created_at) VALUES ('old', '1', now() - interval '2 hours')`)
 	await(t, "delivered, then removed", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type = 'later'`) == 2 &&
-			value[int](t, db, `SELECT (SELECT count(*) FROM outbox.events WHERE type = 'old')
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_type = 'later'`) == 2 &&
+			pgtest.Value[int](t, db, `SELECT (SELECT count(*) FROM outbox.events WHERE type = 'old')
 				+ (SELECT count(*) FROM outbox.deliveries WHERE event_type = 'old')`) == 0
 	})
 
-	delivery := value[string](t, db, `SELECT delivery_id::text FROM outbox.delivery_log WHERE url = $1`, dead.URL())
+	delivery := pgtest.Value[string](t, db, `SELECT delivery_id::text FROM outbox.delivery_log WHERE url = $1`, dead.URL())
 	require.Contains(t, relay("log", "--type", "later"), "accepted")
 	require.Contains(t, relay("show", delivery), "dead")
 	sent := dead.Count(later)

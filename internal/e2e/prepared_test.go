@@ -48,7 +48,7 @@ func TestPreparedTransactions(t *testing.T) {
 	arrives := func(id, what string) {
 		t.Helper()
 		await(t, what, func() bool { // And is recorded, so that a kill makes none come twice.
-			return value[bool](t, db, `SELECT EXISTS (SELECT FROM outbox.deliveries WHERE event_id = $1::uuid AND status = 'accepted')`, id)
+			return pgtest.Value[bool](t, db, `SELECT EXISTS (SELECT FROM outbox.deliveries WHERE event_id = $1::uuid AND status = 'accepted')`, id)
 		})
 		committed = append(committed, id)
 	}
@@ -66,8 +66,8 @@ func TestPreparedTransactions(t *testing.T) {
 		between()
 		passes()
 		require.Zero(t, r.Count(yes)+r.Count(no), "the relay %s: not committed yet", name)
-		execute(t, db, `ROLLBACK PREPARED 'no'`)
-		execute(t, db, `COMMIT PREPARED 'yes'`)
+		pgtest.Execute(t, db, `ROLLBACK PREPARED 'no'`)
+		pgtest.Execute(t, db, `COMMIT PREPARED 'yes'`)
 		arrives(yes, "delivered, where the relay "+name)
 		rolledBack = append(rolledBack, no)
 	}
@@ -88,10 +88,10 @@ func TestASlotIsMadeOnceWhatIsPreparedHasEnded(t *testing.T) {
 	id := prepare(t, url, "yes")
 	relay := launch(t, url, "relay_prepared")
 	await(t, "the relay waits for it", func() bool {
-		return value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)`)
+		return pgtest.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'transactionid' AND NOT granted)`)
 	})
 	require.False(t, relay.ready())
-	execute(t, db, `COMMIT PREPARED 'yes'`)
+	pgtest.Execute(t, db, `COMMIT PREPARED 'yes'`)
 	relay.awaitReady()
 	await(t, "delivered", func() bool { return r.Count(id) == 1 })
 	relay.stop()

@@ -28,7 +28,7 @@ func newPair(t *testing.T) *pair {
 	require.NoError(t, p.primary.CreateDatabase(t.Context(), "app"))
 	pgtest.Migrate(t, p.primary.URL("app"))
 	db := pgtest.Pool(t, p.primary.URL("app"))
-	p.syncsSlots = value[bool](t, db, `SELECT current_setting('server_version_num')::int >= 170000`)
+	p.syncsSlots = pgtest.Value[bool](t, db, `SELECT current_setting('server_version_num')::int >= 170000`)
 	db.Close()
 	settings := map[string]string{"wal_receiver_status_interval": "100ms"}
 	if p.syncsSlots {
@@ -49,7 +49,7 @@ func (p *pair) awaitSynced(t *testing.T, slot string) {
 	db := pgtest.Pool(t, p.standby.URL("app"))
 	defer db.Close()
 	await(t, "the slot on the standby", func() bool {
-		return value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_replication_slots
+		return pgtest.Value[bool](t, db, `SELECT EXISTS (SELECT FROM pg_replication_slots
 			WHERE slot_name = $1 AND (to_jsonb(pg_replication_slots) ->> 'synced')::boolean AND NOT temporary)`, slot)
 	})
 }
@@ -66,7 +66,7 @@ func TestAStandbyIsPromoted(t *testing.T) {
 	w := write(p.url, 200)
 	await(t, "load", func() bool { return r.Len() > 200 })
 	if p.syncsSlots {
-		require.True(t, value[bool](t, before, `SELECT failover FROM pg_replication_slots WHERE slot_name = $1`, slot))
+		require.True(t, pgtest.Value[bool](t, before, `SELECT failover FROM pg_replication_slots WHERE slot_name = $1`, slot))
 		p.awaitSynced(t, slot)
 	}
 	before.Close()
@@ -81,7 +81,7 @@ func TestAStandbyIsPromoted(t *testing.T) {
 	w.end(t, after)
 	committed := len(w.committed)
 	w.committed = slices.DeleteFunc(w.committed, func(id string) bool {
-		return !value[bool](t, after, `SELECT EXISTS (SELECT FROM outbox.events WHERE id = $1::uuid)`, id)
+		return !pgtest.Value[bool](t, after, `SELECT EXISTS (SELECT FROM outbox.events WHERE id = $1::uuid)`, id)
 	})
 	require.Greater(t, len(w.committed), 200)
 	twice := w.account(t, after, r)
@@ -95,10 +95,10 @@ func TestASlotIsSwitchedToFailover(t *testing.T) {
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	failover := func() bool {
-		return value[bool](t, db, `SELECT coalesce((to_jsonb(s) ->> 'failover')::boolean, false)
+		return pgtest.Value[bool](t, db, `SELECT coalesce((to_jsonb(s) ->> 'failover')::boolean, false)
 			FROM pg_replication_slots AS s WHERE slot_name = $1`, slot)
 	}
-	known := value[bool](t, db, `SELECT current_setting('server_version_num')::int >= 170000`)
+	known := pgtest.Value[bool](t, db, `SELECT current_setting('server_version_num')::int >= 170000`)
 	subscribe(t, db, r, "*")
 	start(t, url, slot).stop()
 	require.Equal(t, known, failover(), "made as one, where the server knows them")

@@ -26,13 +26,13 @@ func TestAChangeReadAgainCancelsNothingThatCameAfter(t *testing.T) {
 	before := emit(t, db, "before")
 	status := func(event, want string) func() bool {
 		return func() bool {
-			return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_id = $1::uuid AND status = $2`, event, want) == 1
+			return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE event_id = $1::uuid AND status = $2`, event, want) == 1
 		}
 	}
 	await(t, "a retry to come", status(before, "retrying"))
-	execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE id = $1::uuid`, id)
 	await(t, "it is cancelled", status(before, "cancelled"))
-	execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE id = $1::uuid`, id)
 	after := emit(t, db, "after")
 	await(t, "another retry to come", status(after, "retrying"))
 
@@ -53,32 +53,32 @@ func TestARelayLeavesWordOfHowFarItHasRead(t *testing.T) {
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	subscribe(t, db, r, "*")
 	read := func() (at string) {
-		return value[string](t, db, `SELECT coalesce(read_lsn::text, 'unknown') FROM outbox.relay_state WHERE slot = $1`, slot)
+		return pgtest.Value[string](t, db, `SELECT coalesce(read_lsn::text, 'unknown') FROM outbox.relay_state WHERE slot = $1`, slot)
 	}
 	output, code := command(t, []string{
 		"RELAY_DATABASE_URL=" + url, "RELAY_REPLICATION_SLOT=" + slot, "RELAY_REPLICATION_PUBLICATION=" + slot,
 	}, "init")
 	require.Zero(t, code, output)
-	require.Equal(t, value[string](t, db, `SELECT scanned_lsn::text FROM outbox.relay_state WHERE slot = $1`, slot), read(), "nothing yet")
+	require.Equal(t, pgtest.Value[string](t, db, `SELECT scanned_lsn::text FROM outbox.relay_state WHERE slot = $1`, slot), read(), "nothing yet")
 
 	sent := 0
 	deliver := func(of *instance) {
-		before := value[string](t, db, `SELECT pg_current_wal_lsn()::text`)
+		before := pgtest.Value[string](t, db, `SELECT pg_current_wal_lsn()::text`)
 		for range 20 {
 			emit(t, db, "a")
 		}
 		sent += 20
 		await(t, "all recorded", func() bool {
-			return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == sent
+			return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == sent
 		})
 		require.Equal(t, "unknown", read(), "while it reads")
 		of.stop()
-		require.True(t, value[bool](t, db, `SELECT $1::pg_lsn > $2::pg_lsn`, read(), before), "%s is after %s", read(), before)
+		require.True(t, pgtest.Value[bool](t, db, `SELECT $1::pg_lsn > $2::pg_lsn`, read(), before), "%s is after %s", read(), before)
 	}
 	deliver(start(t, url, slot))
 	left := read()
 	start(t, url, slot).stop()
-	require.True(t, value[bool](t, db, `SELECT $1::pg_lsn >= $2::pg_lsn`, read(), left), "PostgreSQL 14 sends empty transactions as well")
+	require.True(t, pgtest.Value[bool](t, db, `SELECT $1::pg_lsn >= $2::pg_lsn`, read(), left), "PostgreSQL 14 sends empty transactions as well")
 
 	killed := start(t, url, slot)
 	killed.kill()
@@ -93,13 +93,13 @@ func TestAHugeBacklogIsCancelled(t *testing.T) {
 	id := subscribe(t, db, r, "*")
 	start(t, url, slot)
 	const waiting = 20_001
-	execute(t, db, `INSERT INTO outbox.deliveries
+	pgtest.Execute(t, db, `INSERT INTO outbox.deliveries
 		(id, event_id, subscription_id, event_created_at, due_at, next_attempt_at, last_attempt_at, status, event_type, tenant, url)
 		SELECT gen_random_uuid(), gen_random_uuid(), $1::uuid, now(), t.due, t.due, now(), 'retrying', 'a', 'default', 'https://x.example'
 		  FROM generate_series(1, $2), (SELECT now() + interval '1 hour') AS t(due)`, id, waiting)
-	execute(t, db, `DELETE FROM outbox.subscriptions WHERE id = $1::uuid`, id)
+	pgtest.Execute(t, db, `DELETE FROM outbox.subscriptions WHERE id = $1::uuid`, id)
 	await(t, "all cancelled", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'cancelled' AND finished_at IS NOT NULL`) == waiting
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'cancelled' AND finished_at IS NOT NULL`) == waiting
 	})
 }
 
@@ -118,12 +118,12 @@ func TestALockedSubscriptionDelaysNobody(t *testing.T) {
 	began := time.Now()
 	for n := range 3 {
 		emit(t, db, "a")
-		await(t, "both recorded", func() bool { return value[int](t, db, `SELECT count(*) FROM outbox.attempts`) == 2*n+2 })
+		await(t, "both recorded", func() bool { return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.attempts`) == 2*n+2 })
 	}
 	require.Less(t, time.Since(began), 10*time.Second)
 	require.NoError(t, tx.Commit(context.Background()))
 	emit(t, db, "a")
 	await(t, "switched off by the next answer", func() bool {
-		return !value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1::uuid`, id)
+		return !pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1::uuid`, id)
 	})
 }

@@ -26,7 +26,7 @@ func newRoled(t *testing.T) *roled {
 	t.Helper()
 	address, slot := pgtest.URL(t), pgtest.Slot(t)
 	super := pgtest.Pool(t, address)
-	database := pgx.Identifier{value[string](t, super, `SELECT current_database()`)}.Sanitize()
+	database := pgx.Identifier{pgtest.Value[string](t, super, `SELECT current_database()`)}.Sanitize()
 	owner := pgtest.Role(t, address, "ALTER ROLE %s REPLICATION CREATEROLE", "GRANT CREATE ON DATABASE "+database+" TO %s")
 	out, code := command(t, naming(owner, slot), "init")
 	require.Zero(t, code, out)
@@ -58,7 +58,7 @@ func allowed(t *testing.T, address string, statements ...string) {
 	t.Helper()
 	db := pgtest.Pool(t, address)
 	for _, sql := range statements {
-		execute(t, db, sql)
+		pgtest.Execute(t, db, sql)
 	}
 }
 
@@ -90,34 +90,34 @@ func TestTheRelaysRoleIsEnough(t *testing.T) {
 	allowed(t, d.host, `SELECT outbox.emit('user.invited', '{}')`, `INSERT INTO outbox.events (type, payload) VALUES ('plain', '1')`)
 	await(t, "delivered", func() bool { return r.Len() == 2 })
 	await(t, "tried again", func() bool {
-		return value[int](t, d.super, `SELECT count(*) FROM outbox.attempts WHERE attempt > 1`) > 0
+		return pgtest.Value[int](t, d.super, `SELECT count(*) FROM outbox.attempts WHERE attempt > 1`) > 0
 	})
 	dead.Up()
 	await(t, "a retry is accepted", func() bool {
-		return value[int](t, d.super, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted' AND attempts > 1`) == 1
+		return pgtest.Value[int](t, d.super, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted' AND attempts > 1`) == 1
 	})
 	await(t, "heartbeats and statistics", func() bool {
-		return value[bool](t, d.super, `SELECT (SELECT count(*) FROM outbox.relays) = 2 AND
+		return pgtest.Value[bool](t, d.super, `SELECT (SELECT count(*) FROM outbox.relays) = 2 AND
 			(SELECT sum(accepted) FROM outbox.relay_stats) >= 3 AND (SELECT count(*) FROM outbox.subscription_stats) > 0`)
 	})
 
 	leader.stop()
 	await(t, "take-over", standby.ready)
 	standby.stop()
-	execute(t, d.super, `SELECT pg_drop_replication_slot($1)`, d.slot)
+	pgtest.Execute(t, d.super, `SELECT pg_drop_replication_slot($1)`, d.slot)
 	allowed(t, d.host, `SELECT outbox.emit('last', '1')`,
 		`INSERT INTO outbox.events (type, payload, created_at) VALUES ('old', '1', now() - interval '2 hours')`)
 	relay := start(t, d.relay, d.slot, settings...)
 	require.Contains(t, relay.log.String(), "making it anew")
 	await(t, "what was missed", func() bool { return gone.Len() == 1 && r.Len() == 3 })
 	await(t, "switched off for its answer", func() bool {
-		return !value[bool](t, d.super, `SELECT active FROM outbox.subscriptions WHERE name = 'gone'`)
+		return !pgtest.Value[bool](t, d.super, `SELECT active FROM outbox.subscriptions WHERE name = 'gone'`)
 	})
 	await(t, "what is old is removed", func() bool {
-		return value[int](t, d.super, `SELECT count(*) FROM outbox.events WHERE type = 'old'`) == 0
+		return pgtest.Value[int](t, d.super, `SELECT count(*) FROM outbox.events WHERE type = 'old'`) == 0
 	})
 
-	delivery := value[string](t, d.super, `SELECT delivery_id::text FROM outbox.delivery_log WHERE event_type = 'plain'`)
+	delivery := pgtest.Value[string](t, d.super, `SELECT delivery_id::text FROM outbox.delivery_log WHERE event_type = 'plain'`)
 	for _, arg := range [][]string{
 		{"init"}, {"check"}, {"status"}, {"log"}, {"show", delivery}, {"replay", delivery}, {"subscriptions", "list"},
 		{"subscriptions", "rotate", "crm"}, {"test", "crm"}, {"docs"},
@@ -125,7 +125,7 @@ func TestTheRelaysRoleIsEnough(t *testing.T) {
 		out, code := command(t, append(settings, "RELAY_NETWORK_ALLOW=127.0.0.0/8"), arg...)
 		require.Zero(t, code, "relay %v: %s", arg, out)
 	}
-	subscription := value[string](t, d.super, `SELECT id::text FROM outbox.subscriptions WHERE name = 'crm'`)
+	subscription := pgtest.Value[string](t, d.super, `SELECT id::text FROM outbox.subscriptions WHERE name = 'crm'`)
 	for _, page := range []string{"/", "/webhooks/" + subscription, "/docs", "/log", "/log/rows", "/deliveries/" + delivery,
 		"/deliveries/" + delivery + "/payload", "/users/u1", "/overview", "/overview/live"} {
 		response, err := http.Get("http://" + relay.listen + page)
@@ -151,13 +151,13 @@ func TestTheLogsRoleSeesNoSecrets(t *testing.T) {
 	r := receiver.New(t, nil)
 	out, code := command(t, naming(d.log, d.slot), "log")
 	require.Zero(t, code, out)
-	execute(t, d.super, `INSERT INTO outbox.subscriptions (name, url, event_types, headers) VALUES ('crm', $1, '{*}', '{"x": "hidden"}')`, r.URL())
-	execute(t, d.super, `INSERT INTO outbox.event_types (type, sample) VALUES ('user.invited', '1')`)
+	pgtest.Execute(t, d.super, `INSERT INTO outbox.subscriptions (name, url, event_types, headers) VALUES ('crm', $1, '{*}', '{"x": "hidden"}')`, r.URL())
+	pgtest.Execute(t, d.super, `INSERT INTO outbox.event_types (type, sample) VALUES ('user.invited', '1')`)
 	start(t, d.relay, d.slot)
 	allowed(t, d.host, `SELECT outbox.emit('a', '1', 'u1')`)
 	delivery := ""
 	await(t, "logged", func() bool {
-		delivery = value[string](t, d.super, `SELECT coalesce(max(delivery_id::text), '') FROM outbox.delivery_log`)
+		delivery = pgtest.Value[string](t, d.super, `SELECT coalesce(max(delivery_id::text), '') FROM outbox.delivery_log`)
 		return delivery != ""
 	})
 	for want, arg := range map[string][]string{

@@ -34,15 +34,15 @@ func TestTheRunbookRuns(t *testing.T) {
 
 	url, slot := pgtest.Migrated(t), pgtest.Slot(t)
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
-	execute(t, db, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', $1, '{*}')`, r.URL())
+	pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', $1, '{*}')`, r.URL())
 	environment := append(naming(url, slot), "RELAY_NETWORK_ALLOW=127.0.0.0/8",
 		`RELAY_EVENT_TYPES=[{type: user.invited, sample: '{"n": 1}'}]`)
 	relay := start(t, url, slot, environment...)
 	emit(t, db, "a")
 	await(t, "delivered", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == 1
 	})
-	delivery := value[string](t, db, `SELECT id::text FROM outbox.deliveries`)
+	delivery := pgtest.Value[string](t, db, `SELECT id::text FROM outbox.deliveries`)
 	run := func(arg []string) {
 		t.Helper()
 		for i := range arg {
@@ -56,20 +56,20 @@ func TestTheRunbookRuns(t *testing.T) {
 	}
 	relay.stop()
 
-	version := value[int](t, db, `SELECT current_setting('server_version_num')::int`)
+	version := pgtest.Value[int](t, db, `SELECT current_setting('server_version_num')::int`)
 	statements := regexp.MustCompile(`psql(?: -\w \w+)* -c "([^"]+)"`).FindAllStringSubmatch(string(text), -1)
 	require.Greater(t, len(statements), 6)
 	for _, s := range statements {
 		if version < 170000 && strings.Contains(s[1], "synced") {
 			continue // Said to be of 17 and later.
 		}
-		execute(t, db, strings.ReplaceAll(s[1], "'relay'", "'"+slot+"'"))
+		pgtest.Execute(t, db, strings.ReplaceAll(s[1], "'relay'", "'"+slot+"'"))
 	}
-	execute(t, db, `UPDATE outbox.relay_home SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())`)
+	pgtest.Execute(t, db, `UPDATE outbox.relay_home SET system_identifier = (SELECT system_identifier::text FROM pg_control_system())`)
 	relay = start(t, url, slot, environment...)
 	relay.stop()
 	for _, arg := range teardowns {
 		run(arg)
 	}
-	require.False(t, value[bool](t, db, `SELECT to_regnamespace('outbox') IS NOT NULL`))
+	require.False(t, pgtest.Value[bool](t, db, `SELECT to_regnamespace('outbox') IS NOT NULL`))
 }

@@ -28,7 +28,7 @@ func TestTimeoutsOfTheDatabase(t *testing.T) {
 	defer locker.Rollback(ctx) //nolint:errcheck // As well.
 	_, err = locker.Exec(ctx, `LOCK TABLE outbox.deliveries IN EXCLUSIVE MODE`)
 	require.NoError(t, err)
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		DO $$
 		DECLARE command text;
 		BEGIN
@@ -46,10 +46,10 @@ func TestTimeoutsOfTheDatabase(t *testing.T) {
 		 WHERE a.datname = current_database() AND (a.backend_type = 'walsender') = $1
 		   AND NOT l.granted AND clock_timestamp() - l.waitstart > '1.5 s'`
 	relay := launch(t, url, slot)
-	await(t, "the slot's making waits", func() bool { return value[int](t, db, waits, true) > 0 })
+	await(t, "the slot's making waits", func() bool { return pgtest.Value[int](t, db, waits, true) > 0 })
 	require.NoError(t, writer.Commit(ctx))
-	await(t, "the scan waits", func() bool { return value[int](t, db, waits, false) > 0 })
-	reader := value[int](t, db, `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'walsender'`)
+	await(t, "the scan waits", func() bool { return pgtest.Value[int](t, db, waits, false) > 0 })
+	reader := pgtest.Value[int](t, db, `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'walsender'`)
 	require.NoError(t, locker.Rollback(ctx))
 	relay.awaitReady()
 
@@ -57,14 +57,14 @@ func TestTimeoutsOfTheDatabase(t *testing.T) {
 	await(t, "a stream", func() bool {
 		emit(t, db, "now")
 		emitted++
-		return value[bool](t, db, `
+		return pgtest.Value[bool](t, db, `
 			SELECT coalesce(bool_or(clock_timestamp() - query_start > '3 s'), false) FROM pg_stat_activity
 			 WHERE datname = current_database() AND backend_type = 'walsender' AND query LIKE 'START_REPLICATION%'`)
 	})
 	await(t, "all recorded", func() bool {
-		return value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == emitted
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'`) == emitted
 	})
-	require.Equal(t, reader, value[int](t, db, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1`, slot),
+	require.Equal(t, reader, pgtest.Value[int](t, db, `SELECT active_pid FROM pg_replication_slots WHERE slot_name = $1`, slot),
 		"over one connection all the time")
 	relay.stop()
 }

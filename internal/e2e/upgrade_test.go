@@ -16,15 +16,15 @@ func TestAnUpgradeKeepsTheSlot(t *testing.T) {
 	subscribe(t, db, r, "*")
 	start(t, url, slot).stop()
 	const scanned = `SELECT scanned_lsn::text FROM outbox.relay_state`
-	before := value[string](t, db, scanned)
-	execute(t, db, `COMMENT ON SCHEMA outbox IS 'Transactional outbox. Schema version 4.'`)
-	execute(t, db, `ALTER TABLE outbox.relay_state DROP COLUMN publication_version`)
+	before := pgtest.Value[string](t, db, scanned)
+	pgtest.Execute(t, db, `COMMENT ON SCHEMA outbox IS 'Transactional outbox. Schema version 4.'`)
+	pgtest.Execute(t, db, `ALTER TABLE outbox.relay_state DROP COLUMN publication_version`)
 	emit(t, db, "a")
 	relay := start(t, url, slot)
 	await(t, "delivered", func() bool { return r.Len() == 1 })
 	require.NotContains(t, relay.log.String(), "anew")
-	require.Equal(t, before, value[string](t, db, scanned))
-	require.NotEmpty(t, value[string](t, db, `SELECT publication_version FROM outbox.relay_state`))
+	require.Equal(t, before, pgtest.Value[string](t, db, scanned))
+	require.NotEmpty(t, pgtest.Value[string](t, db, `SELECT publication_version FROM outbox.relay_state`))
 	relay.stop()
 
 	script(t, url, `ALTER PUBLICATION "SLOT" SET (publish = 'update'); SELECT outbox.emit('b', '1');
@@ -32,7 +32,7 @@ func TestAnUpgradeKeepsTheSlot(t *testing.T) {
 	relay = start(t, url, slot)
 	await(t, "what was not published", func() bool { return r.Len() == 2 })
 	require.Contains(t, relay.log.String(), "its publication was altered")
-	require.NotEqual(t, before, value[string](t, db, scanned))
+	require.NotEqual(t, before, pgtest.Value[string](t, db, scanned))
 }
 
 // While relays are upgraded one after the other, an old one that starts again must not turn the schema back.
@@ -41,15 +41,15 @@ func TestALaterSchemaIsLeftAlone(t *testing.T) {
 	db, r := pgtest.Pool(t, url), receiver.New(t, nil)
 	subscribe(t, db, r, "*")
 	const later = "Transactional outbox. Schema version 999."
-	execute(t, db, `COMMENT ON SCHEMA outbox IS '`+later+`'`)
+	pgtest.Execute(t, db, `COMMENT ON SCHEMA outbox IS '`+later+`'`)
 	out, code := command(t, naming(url, slot), "init")
 	require.Zero(t, code, out)
 	start(t, url, slot)
 	emit(t, db, "a")
 	await(t, "delivered", func() bool { return r.Len() == 1 })
-	require.Equal(t, later, value[string](t, db, `SELECT obj_description('outbox'::regnamespace, 'pg_namespace')`))
+	require.Equal(t, later, pgtest.Value[string](t, db, `SELECT obj_description('outbox'::regnamespace, 'pg_namespace')`))
 
-	execute(t, db, `COMMENT ON SCHEMA outbox IS 'Transactional outbox. Schema version 1.'`)
+	pgtest.Execute(t, db, `COMMENT ON SCHEMA outbox IS 'Transactional outbox. Schema version 1.'`)
 	start(t, url, slot)
-	require.NotContains(t, value[string](t, db, `SELECT obj_description('outbox'::regnamespace, 'pg_namespace')`), "version 1.")
+	require.NotContains(t, pgtest.Value[string](t, db, `SELECT obj_description('outbox'::regnamespace, 'pg_namespace')`), "version 1.")
 }

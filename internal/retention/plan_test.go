@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -16,13 +17,13 @@ import (
 func TestSweepReadsIndexes(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	execute(t, db, `INSERT INTO outbox.events (type, payload, created_at)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload, created_at)
 		SELECT 'a', '1', now() - n * interval '2 minutes' FROM generate_series(0, 40000) AS n`)
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, status, event_type, tenant, url)
 		SELECT outbox.delivery_id(id, id), id, id, created_at, 'accepted', type, tenant, '' FROM outbox.events`)
-	execute(t, db, `INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms) SELECT id, now(), 1, 1 FROM outbox.deliveries`)
-	execute(t, db, `ANALYZE`)
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms) SELECT id, now(), 1, 1 FROM outbox.deliveries`)
+	pgtest.Execute(t, db, `ANALYZE`)
 	explainer := &explaining{DB: db, t: t, plans: make(map[string]string)}
 	s := Sweeper{DB: explainer, Age: month, Passed: passed, chunk: 2000}
 	removed, err := s.Sweep(t.Context())

@@ -28,32 +28,17 @@ func passed() (pglogrepl.LSN, bool) { return 1 << 62, true }
 
 func newDatabase(t *testing.T) *pgxpool.Pool { return pgtest.Pool(t, pgtest.Migrated(t)) }
 
-func execute(t *testing.T, db store.DB, statement string, args ...any) {
-	t.Helper()
-	_, err := db.Exec(t.Context(), statement, args...)
-	require.NoError(t, err, statement)
-}
-
-func values[T any](t *testing.T, db store.DB, query string, args ...any) []T {
-	t.Helper()
-	rows, err := db.Query(t.Context(), query, args...)
-	require.NoError(t, err, query)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	require.NoError(t, err, query)
-	return all
-}
-
 // put writes an event of an age with one delivery, which has two attempts, and returns its id.
 func put(t *testing.T, db store.DB, age time.Duration, status string) uuid.UUID {
 	t.Helper()
 	id := uuid.Must(uuid.NewV7())
-	execute(t, db, `INSERT INTO outbox.events (id, type, payload, created_at) VALUES ($1, 'a', '1', now() - $2::bigint * interval '1 microsecond')`,
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (id, type, payload, created_at) VALUES ($1, 'a', '1', now() - $2::bigint * interval '1 microsecond')`,
 		id, age.Microseconds())
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, status, event_type, tenant, url)
 		SELECT outbox.delivery_id(id, id), id, id, created_at, CASE WHEN $2 IN ('pending', 'retrying') THEN now() END, $2, type, tenant, ''
 		  FROM outbox.events WHERE id = $1`, id, status)
-	execute(t, db, `INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms)
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms)
 		SELECT outbox.delivery_id($1, $1), now(), n, 1 FROM generate_series(1, 2) AS n`, id)
 	return id
 }
@@ -61,40 +46,40 @@ func put(t *testing.T, db store.DB, age time.Duration, status string) uuid.UUID 
 // left are the events that are there; what belongs to events that are gone must be gone.
 func left(t *testing.T, db store.DB) []uuid.UUID {
 	t.Helper()
-	require.Empty(t, values[uuid.UUID](t, db, `SELECT id FROM outbox.deliveries AS d WHERE NOT EXISTS (SELECT FROM outbox.events WHERE id = event_id)`))
-	require.Empty(t, values[uuid.UUID](t, db, `SELECT delivery_id FROM outbox.attempts WHERE NOT EXISTS (SELECT FROM outbox.deliveries WHERE id = delivery_id)`))
-	return values[uuid.UUID](t, db, `SELECT id FROM outbox.events ORDER BY id`)
+	require.Empty(t, pgtest.Values[uuid.UUID](t, db, `SELECT id FROM outbox.deliveries AS d WHERE NOT EXISTS (SELECT FROM outbox.events WHERE id = event_id)`))
+	require.Empty(t, pgtest.Values[uuid.UUID](t, db, `SELECT delivery_id FROM outbox.attempts WHERE NOT EXISTS (SELECT FROM outbox.deliveries WHERE id = delivery_id)`))
+	return pgtest.Values[uuid.UUID](t, db, `SELECT id FROM outbox.events ORDER BY id`)
 }
 
 // Over a table of everything, chunk by chunk, just what is old and done goes, with all that belongs to it.
 func TestSweepRemovesWhatIsOldAndFinished(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	execute(t, db, `SELECT setseed(0.5)`)
-	execute(t, db, `
+	pgtest.Execute(t, db, `SELECT setseed(0.5)`)
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.events (type, payload, created_at)
 		SELECT 'a', '{}', date_trunc('hour', now() - random() * interval '60 days') FROM generate_series(1, 3000)`)
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, status, event_type, tenant, url)
 		SELECT outbox.uuid7(), e.id, outbox.uuid7(), e.created_at, CASE WHEN s.status = 'pending' THEN now() END, s.status, 'a', 'default', ''
 		  FROM outbox.events AS e, generate_series(1, 3) AS n,
 		       LATERAL (SELECT CASE WHEN random() < 0.1 THEN 'pending' ELSE 'accepted' END WHERE random() < 0.9 OR e.id IS NULL) AS s(status)`)
-	execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms) SELECT id, 1, now(), 1 FROM outbox.deliveries`)
-	want := values[uuid.UUID](t, db, `
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms) SELECT id, 1, now(), 1 FROM outbox.deliveries`)
+	want := pgtest.Values[uuid.UUID](t, db, `
 		SELECT e.id FROM outbox.events AS e
 		 WHERE e.created_at >= now() - interval '30 days'
 		    OR EXISTS (SELECT FROM outbox.deliveries AS d WHERE d.event_id = e.id AND d.status = 'pending') ORDER BY 1`)
 	require.Greater(t, len(want), 1500)
 	require.Less(t, len(want), 2500)
-	deliveries := values[int](t, db, `SELECT count(*) FROM outbox.deliveries`)[0]
+	deliveries := pgtest.Values[int](t, db, `SELECT count(*) FROM outbox.deliveries`)[0]
 
 	s := Sweeper{DB: db, Age: month, Passed: passed, chunk: 64}
 	removed, err := s.Sweep(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, want, left(t, db))
 	require.EqualValues(t, 3000-len(want), removed.Events)
-	require.EqualValues(t, deliveries-values[int](t, db, `SELECT count(*) FROM outbox.deliveries`)[0], removed.Deliveries)
-	require.Equal(t, values[int](t, db, `SELECT count(*) FROM outbox.deliveries`), values[int](t, db, `SELECT count(*) FROM outbox.attempts`))
+	require.EqualValues(t, deliveries-pgtest.Values[int](t, db, `SELECT count(*) FROM outbox.deliveries`)[0], removed.Deliveries)
+	require.Equal(t, pgtest.Values[int](t, db, `SELECT count(*) FROM outbox.deliveries`), pgtest.Values[int](t, db, `SELECT count(*) FROM outbox.attempts`))
 
 	removed, err = s.Sweep(t.Context())
 	require.NoError(t, err)
@@ -164,7 +149,7 @@ func TestSweepComesBack(t *testing.T) {
 	require.Equal(t, Removed{Events: 1, Deliveries: 1}, removed)
 	require.Equal(t, []uuid.UUID{unfinished}, left(t, db))
 
-	execute(t, db, `UPDATE outbox.deliveries SET status = 'failed', due_at = NULL`)
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET status = 'failed', due_at = NULL`)
 	put(t, db, 4*month, "accepted")
 	s.anew = time.Now().Add(time.Hour)
 	removed, err = s.Sweep(t.Context())
@@ -184,7 +169,7 @@ func TestSweepComesBack(t *testing.T) {
 func TestSweepGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	db := newDatabase(t)
-	execute(t, db, `INSERT INTO outbox.events (type, payload, created_at)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload, created_at)
 		SELECT 'a', '1', date_trunc('day', now()) - (60 - n / 100) * interval '1 day' FROM generate_series(0, 999) AS n`)
 	recorder := &recording{DB: db}
 	s := Sweeper{DB: recorder, Age: month, Passed: passed, chunk: 70}

@@ -23,15 +23,9 @@ func stage(t *testing.T) (*pgxpool.Pool, *config.Config) {
 	cfg := config.Default()
 	cfg.Replication.Slot = pgtest.Slot(t)
 	require.NoError(t, store.SettleHome(t.Context(), db))
-	execute(t, db, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", cfg.Replication.Slot)
-	execute(t, db, "INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', 'https://example.com/', '{*}')")
+	pgtest.Execute(t, db, "SELECT pg_create_logical_replication_slot($1, 'pgoutput')", cfg.Replication.Slot)
+	pgtest.Execute(t, db, "INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('crm', 'https://example.com/', '{*}')")
 	return db, cfg
-}
-
-func execute(t *testing.T, db *pgxpool.Pool, sql string, args ...any) {
-	t.Helper()
-	_, err := db.Exec(t.Context(), sql, args...)
-	require.NoError(t, err, sql)
 }
 
 func beat(t *testing.T, db *pgxpool.Pool, h store.Heartbeat) uuid.UUID {
@@ -79,31 +73,31 @@ func TestWarnings(t *testing.T) {
 	requireWarnings(t, noRelay)
 
 	gone := beat(t, db, store.Heartbeat{Slot: slot, Leads: true, Ready: true})
-	execute(t, db, "UPDATE outbox.relays SET seen_at = now() - interval '40 seconds'")
+	pgtest.Execute(t, db, "UPDATE outbox.relays SET seen_at = now() - interval '40 seconds'")
 	requireWarnings(t, noRelay+"; the last was on web-1, seen 40s ago")
 	require.Empty(t, gather(t, db, cfg).Relays)
-	execute(t, db, "DELETE FROM outbox.relays WHERE id = $1", gone)
+	pgtest.Execute(t, db, "DELETE FROM outbox.relays WHERE id = $1", gone)
 
 	beat(t, db, store.Heartbeat{Slot: slot, State: "cannot set up: role app may not replicate"})
 	requireWarnings(t, "the relay on web-1 (process 42) is not ready: cannot set up: role app may not replicate", "no relay reads the stream")
 	beat(t, db, store.Heartbeat{Slot: "another", Leads: true, Ready: true})
 	requireWarnings(t, "not ready", "no relay reads the stream")
-	execute(t, db, "DELETE FROM outbox.relays")
+	pgtest.Execute(t, db, "DELETE FROM outbox.relays")
 	beat(t, db, store.Heartbeat{Slot: slot, Leads: true, Ready: true})
 	requireWarnings(t)
 
-	execute(t, db, "UPDATE outbox.subscriptions SET active = false")
+	pgtest.Execute(t, db, "UPDATE outbox.subscriptions SET active = false")
 	requireWarnings(t, "no subscription is switched on")
-	execute(t, db, "UPDATE outbox.subscriptions SET active = true")
+	pgtest.Execute(t, db, "UPDATE outbox.subscriptions SET active = true")
 
-	execute(t, db, "UPDATE outbox.relay_home SET database_oid = 1")
+	pgtest.Execute(t, db, "UPDATE outbox.relay_home SET database_oid = 1")
 	requireWarnings(t, "this is a copy of the database that the relay was set up for: nothing is sent from here until `relay adopt`")
 	require.True(t, gather(t, db, cfg).Away)
 	require.NoError(t, store.Adopt(t.Context(), db))
 
-	execute(t, db, "SELECT pg_drop_replication_slot($1)", slot)
+	pgtest.Execute(t, db, "SELECT pg_drop_replication_slot($1)", slot)
 	requireWarnings(t, "replication slot "+slot+" is missing")
-	execute(t, db, "SELECT pg_create_logical_replication_slot($1, 'test_decoding')", slot)
+	pgtest.Execute(t, db, "SELECT pg_create_logical_replication_slot($1, 'test_decoding')", slot)
 	requireWarnings(t, `belongs to something else (plugin "test_decoding"`)
 }
 
@@ -125,7 +119,7 @@ func steps(counts map[time.Duration]int64) string {
 
 func minute(t *testing.T, db *pgxpool.Pool, ago int, answers, delays string) {
 	t.Helper()
-	execute(t, db, `INSERT INTO outbox.relay_stats
+	pgtest.Execute(t, db, `INSERT INTO outbox.relay_stats
 		(minute, relay_id, events, accepted, rejected, unreachable, failed, answer_counts, delay_counts)
 		VALUES (date_trunc('minute', now()) - $1 * interval '1 minute', gen_random_uuid(), 100, 90, 7, 3, 1, $2, $3)`, ago, answers, delays)
 }
@@ -177,7 +171,7 @@ func TestQuantile(t *testing.T) {
 
 func deliveries(t *testing.T, db *pgxpool.Pool, n int, state, due string) {
 	t.Helper()
-	execute(t, db, `INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, status, event_type, tenant, url, due_at)
+	pgtest.Execute(t, db, `INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, status, event_type, tenant, url, due_at)
 		SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), now(), $2, 'a', 'default', 'https://example.com/',
 		       now() + $3::interval FROM generate_series(1, $1)`, n, state, due)
 }
@@ -197,7 +191,7 @@ func TestWaiting(t *testing.T) {
 
 func TestTooMuchWaitsToBeCounted(t *testing.T) {
 	db, cfg := stage(t)
-	execute(t, db, `INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, status, event_type, tenant, url, due_at)
+	pgtest.Execute(t, db, `INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, status, event_type, tenant, url, due_at)
 		SELECT gen_random_uuid(), id, id, now(), 'pending', 'a', 'default', 'https://example.com/', now()
 		  FROM generate_series(1, 100000), (SELECT id FROM outbox.subscriptions) AS s`)
 	w := gather(t, db, cfg).Waiting
@@ -205,7 +199,7 @@ func TestTooMuchWaitsToBeCounted(t *testing.T) {
 	require.EqualValues(t, 100_000, w.Pending)
 
 	minute(t, db, 0, "{}", "{}")
-	execute(t, db, "UPDATE outbox.relay_stats SET pending = 123456, retrying = 7")
+	pgtest.Execute(t, db, "UPDATE outbox.relay_stats SET pending = 123456, retrying = 7")
 	w = gather(t, db, cfg).Waiting
 	require.False(t, w.AtLeast, "the leading relay counted them")
 	require.EqualValues(t, 123_456, w.Pending)
@@ -215,7 +209,7 @@ func TestTooMuchWaitsToBeCounted(t *testing.T) {
 func TestWorstSubscriptions(t *testing.T) {
 	db, cfg := stage(t)
 	hour := func(id string, ago string, accepted, rejected, unreachable int) {
-		execute(t, db, `INSERT INTO outbox.subscription_stats
+		pgtest.Execute(t, db, `INSERT INTO outbox.subscription_stats
 			(subscription_id, hour, relay_id, accepted, rejected, unreachable, failed, duration_ms)
 			VALUES (`+id+`, date_trunc('hour', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' - $1::interval, gen_random_uuid(), $2, $3, $4, 1, 1000)`,
 			ago, accepted, rejected, unreachable)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -30,7 +31,7 @@ func everyKind(first, subscription int) []given {
 func putEveryKind(t testing.TB, db store.DB, first, subscription int) {
 	t.Helper()
 	put(t, db, everyKind(first, subscription)...)
-	execute(t, db, `UPDATE outbox.deliveries SET next_attempt_at = now() - interval '1 minute' WHERE id = $1`, number(first+5))
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET next_attempt_at = now() - interval '1 minute' WHERE id = $1`, number(first+5))
 }
 
 // requireCancelled asks for just these to be cancelled, beside those that were, and for cancelled ones to be whole.
@@ -40,7 +41,7 @@ func requireCancelled(t testing.TB, db store.DB, before map[int]string, cancelle
 		before[n] = "cancelled"
 	}
 	require.Equal(t, before, statuses(t, db))
-	require.Empty(t, values[uuid.UUID](t, db, `
+	require.Empty(t, pgtest.Values[uuid.UUID](t, db, `
 		SELECT id FROM outbox.deliveries WHERE status = 'cancelled' AND (num_nonnulls(due_at, next_attempt_at) > 0 OR finished_at IS NULL)`))
 }
 
@@ -83,10 +84,10 @@ func TestCancelSubscriptionThatIsOnAgain(t *testing.T) {
 	put(t, db, given{id: 10, event: 10, subscription: 1, due: -time.Hour}, given{id: 11, event: 11, subscription: 1, due: -time.Second},
 		given{id: 12, event: 12, subscription: 1, due: time.Hour, status: "retrying"},
 		given{id: 13, event: 13, subscription: 1, due: time.Hour, status: "retrying"})
-	execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() - interval '1 hour' WHERE id = $1`, number(12))
-	execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() WHERE id = $1`, number(13))
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() - interval '1 hour' WHERE id = $1`, number(12))
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() WHERE id = $1`, number(13))
 	before := statuses(t, db)
-	changed := value[time.Time](t, db, `SELECT now() - interval '30 minutes'`)
+	changed := pgtest.Value[time.Time](t, db, `SELECT now() - interval '30 minutes'`)
 	for _, want := range []int64{1, 1, 0} { // One at a time.
 		n, err := store.CancelSubscription(t.Context(), db, number(1), changed, 1)
 		require.NoError(t, err)
@@ -111,7 +112,7 @@ func TestCancelDue(t *testing.T) {
 
 	// One that another has locked is left for later.
 	tx := begin(t, db)
-	execute(t, tx, `SELECT FROM outbox.deliveries WHERE id = $1 FOR UPDATE`, number(30))
+	pgtest.Execute(t, tx, `SELECT FROM outbox.deliveries WHERE id = $1 FOR UPDATE`, number(30))
 	require.NoError(t, store.CancelDue(t.Context(), db, []uuid.UUID{number(1), number(2), number(3)}))
 	requireCancelled(t, db, before, 20, 22, 24, 32, 34)
 	require.NoError(t, tx.Rollback(t.Context()))
@@ -124,11 +125,11 @@ func TestCancelDueInBatches(t *testing.T) {
 	t.Parallel()
 
 	db := database(t)
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, status, event_type, tenant, url)
 		SELECT gen_random_uuid(), gen_random_uuid(), $1, now(), now(), 'pending', 'a', 'default', '' FROM generate_series(1, 2500)`, number(1))
 	for _, left := range []int{1500, 500, 0, 0} {
 		require.NoError(t, store.CancelDue(t.Context(), db, []uuid.UUID{number(1)}))
-		require.Equal(t, left, value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE due_at IS NOT NULL`))
+		require.Equal(t, left, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE due_at IS NOT NULL`))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -22,9 +23,9 @@ func TestMarkChanges(t *testing.T) {
 	db := database(t)
 	subscribe(t, db, 1, true)
 	subscribe(t, db, 2, true)
-	execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE name = 's1'`)
-	execute(t, db, `DELETE FROM outbox.subscriptions WHERE name = 's2'`)
-	ids := values[int64](t, db, `SELECT id FROM outbox.subscription_changes ORDER BY id`)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE name = 's1'`)
+	pgtest.Execute(t, db, `DELETE FROM outbox.subscriptions WHERE name = 's2'`)
+	ids := pgtest.Values[int64](t, db, `SELECT id FROM outbox.subscription_changes ORDER BY id`)
 	off, removed := store.Change{ID: ids[2], SubscriptionID: number(1)}, store.Change{ID: ids[3], SubscriptionID: number(2)}
 
 	unread := func() []store.Change {
@@ -266,22 +267,22 @@ func TestPruneCostGrowsWithTheJournal(t *testing.T) {
 	db := database(t)
 	for _, when := range []string{"before they are read", "after"} {
 		tx := begin(t, db)
-		execute(t, tx, `
+		pgtest.Execute(t, tx, `
 			INSERT INTO outbox.subscription_changes (subscription_id, subscription)
 			SELECT ('00000000-0000-4000-8000-' || lpad((n % ($1::int * 2 / 3))::text, 12, '0'))::uuid, CASE WHEN n % 50 > 0 THEN '{}'::json END
 			  FROM generate_series(1, $1::int) AS n`, changes)
 		if when == "before they are read" {
-			execute(t, tx, `ANALYZE outbox.subscription_changes`)
+			pgtest.Execute(t, tx, `ANALYZE outbox.subscription_changes`)
 		}
-		execute(t, tx, `UPDATE outbox.subscription_changes SET commit_lsn = '0/1'::pg_lsn + id`)
+		pgtest.Execute(t, tx, `UPDATE outbox.subscription_changes SET commit_lsn = '0/1'::pg_lsn + id`)
 		if when == "after" {
-			execute(t, tx, `ANALYZE outbox.subscription_changes`)
+			pgtest.Execute(t, tx, `ANALYZE outbox.subscription_changes`)
 		}
 		measured := &explained{DB: tx}
 		require.NoError(t, store.PruneChanges(t.Context(), measured, 1<<40))
 		require.Positive(t, measured.rows)
 		require.Less(t, measured.rows, 10.0*changes, "statistics of %s:\n%s", when, measured.plan)
-		left := value[int](t, tx, `SELECT count(*) FROM outbox.subscription_changes`)
+		left := pgtest.Value[int](t, tx, `SELECT count(*) FROM outbox.subscription_changes`)
 		require.Less(t, left, changes)
 		require.NoError(t, tx.Rollback(t.Context()))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -49,7 +50,7 @@ func TestClaim(t *testing.T) {
 		given{id: 5, event: 105, subscription: 1, status: "accepted"},
 		given{id: 6, event: 106, subscription: 2, due: -time.Second},
 		given{id: 7, event: 107, subscription: 3, due: -time.Second})
-	execute(t, db, `UPDATE outbox.deliveries SET attempts = 4 WHERE id = $1`, number(2))
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET attempts = 4 WHERE id = $1`, number(2))
 
 	claimed, err := store.Claim(t.Context(), db, []store.Wanted{
 		{number(1), 2, 21 * time.Second}, {number(2), 5, 5 * time.Minute}, {number(8), 5, time.Hour},
@@ -60,7 +61,7 @@ func TestClaim(t *testing.T) {
 		{ID: number(1), EventID: number(101), SubscriptionID: number(1)},
 		{ID: number(6), EventID: number(106), SubscriptionID: number(2)},
 	}, claimed, "the longest due first, up to each limit; the event of some is gone")
-	require.Equal(t, []string{"1 pending", "2 retrying", "6 pending"}, values[string](t, db, `
+	require.Equal(t, []string{"1 pending", "2 retrying", "6 pending"}, pgtest.Values[string](t, db, `
 		SELECT right(id::text, 1) || ' ' || status FROM outbox.deliveries AS d
 		  JOIN (VALUES ($2::uuid, interval '21 s'), ($3::uuid, interval '5 min')) AS w(subscription_id, lease) USING (subscription_id)
 		 WHERE d.lease = $1 AND clock_timestamp() - (due_at - w.lease) BETWEEN '0' AND '15 s' ORDER BY 1`, ours, number(1), number(2)),
@@ -83,13 +84,13 @@ func TestClaimKeepsItsLimitsUnderAnyPlan(t *testing.T) {
 	conn, err := db.Acquire(t.Context())
 	require.NoError(t, err)
 	defer conn.Release()
-	execute(t, conn, `SET jit = off`) // Plans that are called costly would be compiled.
+	pgtest.Execute(t, conn, `SET jit = off`) // Plans that are called costly would be compiled.
 	for off := range 1 << len(all) {
 		tx, err := conn.Begin(t.Context())
 		require.NoError(t, err)
 		for i, name := range all {
 			if off>>i&1 == 1 {
-				execute(t, tx, `SELECT set_config($1, 'off', true)`, name)
+				pgtest.Execute(t, tx, `SELECT set_config($1, 'off', true)`, name)
 			}
 		}
 		claimed, err := store.Claim(t.Context(), tx, slices.Concat(want(4, time.Hour, 0), want(1, time.Hour, 1), want(0, time.Hour, 2)), ours)
@@ -100,7 +101,7 @@ func TestClaimKeepsItsLimitsUnderAnyPlan(t *testing.T) {
 			require.GreaterOrEqual(t, numberOf(t, c.ID), 18, "the longest due first, plan %b", off)
 		}
 		require.Equal(t, map[uuid.UUID]int{number(0): 4, number(1): 1}, taken, "plan %b", off)
-		require.Equal(t, 5, value[int](t, tx, `SELECT count(*) FROM outbox.deliveries WHERE lease IS NOT NULL`))
+		require.Equal(t, 5, pgtest.Value[int](t, tx, `SELECT count(*) FROM outbox.deliveries WHERE lease IS NOT NULL`))
 		require.NoError(t, tx.Rollback(t.Context()))
 	}
 }
@@ -111,7 +112,7 @@ func TestClaimersDoNotOverlap(t *testing.T) {
 
 	const n, claimers = 3000, 4
 	db := database(t)
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, status, event_type, tenant, url)
 		SELECT gen_random_uuid(), gen_random_uuid(), ('00000000-0000-4000-8000-' || lpad((i % 3)::text, 12, '0'))::uuid, now(), now(),
 		       'pending', 'a', 'default', '' FROM generate_series(1, $1::int) AS i`, n)
@@ -152,10 +153,10 @@ func TestClaimersDoNotOverlap(t *testing.T) {
 	require.Zero(t, twice)
 	require.Len(t, owner, n-10)
 	for id, token := range owner {
-		require.True(t, value[bool](t, db, `SELECT lease = $2 FROM outbox.deliveries WHERE id = $1`, id, token))
+		require.True(t, pgtest.Value[bool](t, db, `SELECT lease = $2 FROM outbox.deliveries WHERE id = $1`, id, token))
 		break
 	}
-	require.Equal(t, n, value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE lease IS NOT NULL`))
+	require.Equal(t, n, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries WHERE lease IS NOT NULL`))
 }
 
 // When a lease is over, the next one takes the delivery up; the one before, late, writes nothing.
@@ -188,9 +189,9 @@ func TestFetchClaimed(t *testing.T) {
 	}
 	const payload = ` {"b": 1, "b":  2, "\u0000": 1e999} `
 	putEvents(t, db, time.Hour, 101, 102, 103)
-	execute(t, db, `UPDATE outbox.events SET payload = $1::text::json, traceparent = CASE WHEN id = $2 THEN '00-trace' END`,
+	pgtest.Execute(t, db, `UPDATE outbox.events SET payload = $1::text::json, traceparent = CASE WHEN id = $2 THEN '00-trace' END`,
 		payload, number(101))
-	execute(t, db, `UPDATE outbox.subscriptions SET timeout = '1.5 s'`)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET timeout = '1.5 s'`)
 	for i, g := range []given{
 		{event: 101, subscription: 1}, {event: 102, subscription: 2}, {event: 103, subscription: 3}, {event: 104, subscription: 1},
 		{event: 101, subscription: 1, lease: theirs}, {event: 101, subscription: 1, status: "accepted"},
@@ -219,7 +220,7 @@ func TestFetchClaimed(t *testing.T) {
 	require.Equal(t, "00-trace", whole.Traceparent)
 	require.Empty(t, off.Traceparent)
 	// As the journal has it, so that a retry goes by the same as a first attempt.
-	require.JSONEq(t, value[string](t, db, `
+	require.JSONEq(t, pgtest.Value[string](t, db, `
 		SELECT subscription::text FROM outbox.subscription_changes WHERE subscription_id = $1 ORDER BY id DESC LIMIT 1`, number(1)),
 		*whole.Subscription)
 	require.Contains(t, *whole.Subscription, `"timeout_us":1500000`)
@@ -240,7 +241,7 @@ func TestRelease(t *testing.T) {
 		given{id: 2, event: 2, subscription: 3, due: time.Hour, lease: theirs},
 		given{id: 3, event: 2, subscription: 3, status: "accepted", lease: ours})
 	require.NoError(t, store.Release(t.Context(), db, []uuid.UUID{number(1), number(2), number(3), number(4)}, ours))
-	require.Equal(t, []string{"1 t t", "2 f f", "3  f"}, values[string](t, db, `
+	require.Equal(t, []string{"1 t t", "2 f f", "3  f"}, pgtest.Values[string](t, db, `
 		SELECT concat(right(id::text, 1), ' ', due_at <= clock_timestamp(), ' ', lease IS NULL) FROM outbox.deliveries ORDER BY id`))
 	before := whole(t, db)
 	save(t, db, record("accepted", 1, ours))
@@ -280,7 +281,7 @@ func TestDueSubscriptions(t *testing.T) {
 	}
 
 	subscribe(t, db, 3, true)
-	execute(t, db, `UPDATE outbox.subscriptions SET rate = 0.5, concurrency = 7, timeout = '1.5 s'`)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET rate = 0.5, concurrency = 7, timeout = '1.5 s'`)
 	due = find()
 	require.Equal(t, store.Due{
 		SubscriptionID: number(3), In: due[1].In, Rate: 0.5, Concurrency: 7, Timeout: 1500 * time.Millisecond,

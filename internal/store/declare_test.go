@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -34,7 +35,7 @@ func TestDeclare(t *testing.T) {
 		require.Equal(t, changed, n)
 	}
 	rows := func() []string {
-		return values[string](t, db, `
+		return pgtest.Values[string](t, db, `
 			SELECT concat_ws(' ', tenant, name, url, event_types, headers, CASE WHEN active THEN 'on' ELSE 'off' END,
 			                 CASE WHEN declared THEN 'declared' END, disabled_reason) FROM outbox.subscriptions ORDER BY tenant, name`)
 	}
@@ -45,38 +46,38 @@ func TestDeclare(t *testing.T) {
 		off   = ` off no longer declared in relay.yaml`
 	)
 	declare(0)
-	execute(t, db, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('mine', 'https://mine.example.com', '{*}')`)
+	pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (name, url, event_types) VALUES ('mine', 'https://mine.example.com', '{*}')`)
 
 	declare(2, crm(), erp())
 	require.Equal(t, []string{erpOn, crmOn, mine}, rows())
-	secret := value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'crm'`)
-	require.Equal(t, secretA, value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'erp'`))
+	secret := pgtest.Value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'crm'`)
+	require.Equal(t, secretA, pgtest.Value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'erp'`))
 
 	// The same again writes nothing, so nothing comes down the stream.
-	changes := value[int](t, db, `SELECT count(*) FROM outbox.subscription_changes`)
+	changes := pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.subscription_changes`)
 	declare(0, erp(), crm())
-	require.Equal(t, changes, value[int](t, db, `SELECT count(*) FROM outbox.subscription_changes`))
+	require.Equal(t, changes, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.subscription_changes`))
 
 	// The file wins over edits.
 	for _, edit := range []string{
 		`url = 'https://evil.example'`, `event_types = '{*}'`, `headers = '{"x-a": "3"}'`, `active = false`, `declared = false`,
 		`rate = 1`, `concurrency = 1`, `timeout = '1 s'`,
 	} {
-		execute(t, db, `UPDATE outbox.subscriptions SET `+edit+` WHERE name = 'crm'`)
+		pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET `+edit+` WHERE name = 'crm'`)
 		declare(1, crm(), erp())
 		require.Equal(t, []string{erpOn, crmOn, mine}, rows(), edit)
 	}
-	require.Equal(t, secret, value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'crm'`), "kept where none is declared")
+	require.Equal(t, secret, pgtest.Value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'crm'`), "kept where none is declared")
 	changed := erp()
 	changed.Secret = secretB
 	declare(1, crm(), changed)
-	require.Equal(t, secretB, value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'erp'`))
+	require.Equal(t, secretB, pgtest.Value[string](t, db, `SELECT secret FROM outbox.subscriptions WHERE name = 'erp'`))
 
 	// Limits are declared as the rest is.
 	changed.Limits = store.Limits{Rate: ptr(0.5), Concurrency: ptr(7), Timeout: ptr(1500 * time.Millisecond)}
 	declare(1, crm(), changed)
 	declare(0, crm(), changed)
-	require.Equal(t, "0.5 7 00:00:01.5", value[string](t, db, `
+	require.Equal(t, "0.5 7 00:00:01.5", pgtest.Value[string](t, db, `
 		SELECT concat_ws(' ', rate, concurrency, timeout) FROM outbox.subscriptions WHERE name = 'erp'`))
 	changed.Limits = store.Limits{}
 	declare(1, crm(), changed)
@@ -85,7 +86,7 @@ func TestDeclare(t *testing.T) {
 	declare(1, changed)
 	require.Equal(t, []string{erpOn, crmOn[:len(crmOn)-len(" on declared")] + off, mine}, rows())
 	declare(0, changed)
-	execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE name = 'crm'`)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE name = 'crm'`)
 	declare(0, changed)
 	require.Equal(t, []string{erpOn, crmOn[:len(crmOn)-len(" declared")], mine}, rows())
 
@@ -98,7 +99,7 @@ func TestDeclare(t *testing.T) {
 		"default erp https://erp.example.com {*} {} on declared", mine + " declared",
 	}, rows())
 	declare(2)
-	require.Equal(t, 3, value[int](t, db, `SELECT count(*) FROM outbox.subscriptions WHERE NOT active`))
+	require.Equal(t, 3, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.subscriptions WHERE NOT active`))
 }
 
 // One that the table refuses keeps all from being declared; the error names it, and shows nothing of it.
@@ -114,5 +115,5 @@ func TestDeclareBadly(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 	require.Equal(t, "subscriptions_secret_check", refused.ConstraintName)
 	require.NotContains(t, err.Error(), "s3cret")
-	require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.subscriptions`))
+	require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.subscriptions`))
 }

@@ -34,7 +34,7 @@ func TestReplay(t *testing.T) {
 	} {
 		want.ID = made[i].ID
 		require.Equal(t, want, made[i], "in the order asked for")
-		require.Equal(t, "pending", value[string](t, db, `SELECT status FROM outbox.deliveries WHERE id = $1 AND replay_of = $2`, want.ID, want.ReplayOf))
+		require.Equal(t, "pending", pgtest.Value[string](t, db, `SELECT status FROM outbox.deliveries WHERE id = $1 AND replay_of = $2`, want.ID, want.ReplayOf))
 	}
 
 	for _, gone := range []uuid.UUID{number(13), number(99)} { // Its event is gone; it never was.
@@ -44,7 +44,7 @@ func TestReplay(t *testing.T) {
 		require.Equal(t, "P0002", refused.Code)
 		require.Contains(t, refused.Message, gone.String())
 	}
-	require.Equal(t, 8, value[int](t, db, `SELECT count(*) FROM outbox.deliveries`), "all or none")
+	require.Equal(t, 8, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries`), "all or none")
 }
 
 func TestLookForBeginnings(t *testing.T) {
@@ -81,17 +81,17 @@ func TestSchemaCurrent(t *testing.T) {
 	defer conn.Release()
 	require.NoError(t, store.ApplySchema(ctx, conn.Conn()))
 	require.True(t, current())
-	comment := value[string](t, db, `SELECT obj_description('outbox'::regnamespace)`)
+	comment := pgtest.Value[string](t, db, `SELECT obj_description('outbox'::regnamespace)`)
 	require.Contains(t, outboxrelay.Schema, comment)
 	for other, later := range map[string]bool{
 		strings.Replace(comment, "version ", "version 9", 1): true, strings.Replace(comment, "version 5", "version 1", 1): false, "mine": false,
 	} {
-		execute(t, db, `COMMENT ON SCHEMA outbox IS '`+other+`'`)
+		pgtest.Execute(t, db, `COMMENT ON SCHEMA outbox IS '`+other+`'`)
 		require.Equal(t, later, current(), "a later one is not to be turned back: %s", other)
 		is, err := store.SchemaLater(ctx, db)
 		require.NoError(t, err)
 		require.Equal(t, later, is, other)
 	}
-	execute(t, db, `COMMENT ON SCHEMA outbox IS NULL`)
+	pgtest.Execute(t, db, `COMMENT ON SCHEMA outbox IS NULL`)
 	require.False(t, current())
 }

@@ -33,30 +33,6 @@ func open(t testing.TB, url string) *pgxpool.Pool {
 	return db
 }
 
-func execute(t testing.TB, db store.DB, statement string, args ...any) {
-	t.Helper()
-	_, err := db.Exec(t.Context(), statement, args...)
-	require.NoError(t, err, statement)
-}
-
-// value returns the one value that a query finds.
-func value[T any](t testing.TB, db store.DB, query string, args ...any) T {
-	t.Helper()
-	all := values[T](t, db, query, args...)
-	require.Len(t, all, 1, query)
-	return all[0]
-}
-
-// values returns the one column that a query finds.
-func values[T any](t testing.TB, db store.DB, query string, args ...any) []T {
-	t.Helper()
-	rows, err := db.Query(t.Context(), query, args...)
-	require.NoError(t, err, query)
-	all, err := pgx.CollectRows(rows, pgx.RowTo[T])
-	require.NoError(t, err, query)
-	return all
-}
-
 // number is an id that people can read.
 func number(n int) uuid.UUID { return uuid.MustParse(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)) }
 
@@ -95,7 +71,7 @@ func put(t testing.TB, db store.DB, all ...given) {
 		if g.status == "" {
 			g.status = "pending"
 		}
-		execute(t, db, `
+		pgtest.Execute(t, db, `
 			INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, next_attempt_at, finished_at,
 			  lease, status, event_type, tenant, url)
 			SELECT $1, $2, $3, now() - $4::bigint * interval '1 microsecond', t.due, CASE $5 WHEN 'retrying' THEN t.due END,
@@ -110,7 +86,7 @@ func put(t testing.TB, db store.DB, all ...given) {
 func putEvents(t testing.TB, db store.DB, age time.Duration, ids ...int) {
 	t.Helper()
 	for _, id := range ids {
-		execute(t, db, `INSERT INTO outbox.events (id, type, payload, created_at)
+		pgtest.Execute(t, db, `INSERT INTO outbox.events (id, type, payload, created_at)
 			VALUES ($1, 'a', '{"n": 1}', now() - $2::bigint * interval '1 microsecond')`, number(id), age.Microseconds())
 	}
 }
@@ -118,7 +94,7 @@ func putEvents(t testing.TB, db store.DB, age time.Duration, ids ...int) {
 // subscribe makes a subscription.
 func subscribe(t testing.TB, db store.DB, id int, active bool) {
 	t.Helper()
-	execute(t, db, `INSERT INTO outbox.subscriptions (id, name, url, event_types, active, created_at)
+	pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (id, name, url, event_types, active, created_at)
 		VALUES ($1, $2, 'https://example.com/' || $2, '{*}', $3, now() - interval '1 year')`, number(id), fmt.Sprint("s", id), active)
 }
 
@@ -126,7 +102,7 @@ func subscribe(t testing.TB, db store.DB, id int, active bool) {
 func statuses(t testing.TB, db store.DB) map[int]string {
 	t.Helper()
 	found := make(map[int]string)
-	for _, line := range values[string](t, db, `SELECT id || ' ' || status FROM outbox.deliveries`) {
+	for _, line := range pgtest.Values[string](t, db, `SELECT id || ' ' || status FROM outbox.deliveries`) {
 		id, status, _ := strings.Cut(line, " ")
 		found[numberOf(t, uuid.MustParse(id))] = status
 	}

@@ -100,10 +100,10 @@ func TestOpen(t *testing.T) {
 		db := open(t, address+query)
 		require.Equal(t, want, db.Config().ConnConfig.DefaultQueryExecMode, query)
 		require.Equal(t, map[string]string{"application_name": "relay", "client_encoding": "UTF8"}, db.Config().ConnConfig.RuntimeParams)
-		require.Equal(t, "relay", value[string](t, db, `SELECT current_setting('application_name')`))
-		require.Zero(t, value[int](t, db, `SELECT count(*)::int FROM pg_prepared_statements WHERE name <> ''`))
+		require.Equal(t, "relay", pgtest.Value[string](t, db, `SELECT current_setting('application_name')`))
+		require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*)::int FROM pg_prepared_statements WHERE name <> ''`))
 	}
-	require.Equal(t, "mine", value[string](t, open(t, address+"&application_name=mine"), `SELECT current_setting('application_name')`))
+	require.Equal(t, "mine", pgtest.Value[string](t, open(t, address+"&application_name=mine"), `SELECT current_setting('application_name')`))
 
 	conn, err := store.Connect(t.Context(), address)
 	require.NoError(t, err)

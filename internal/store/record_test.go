@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -45,7 +46,7 @@ func batchOf(t testing.TB, records ...*store.Record) *store.Batch {
 // whole is all that stands in the database of deliveries and attempts.
 func whole(t testing.TB, db store.DB) []string {
 	t.Helper()
-	return values[string](t, db, `SELECT row_to_json(d)::text FROM outbox.deliveries AS d
+	return pgtest.Values[string](t, db, `SELECT row_to_json(d)::text FROM outbox.deliveries AS d
 		UNION ALL SELECT row_to_json(a)::text FROM outbox.attempts AS a ORDER BY 1`)
 }
 
@@ -100,26 +101,26 @@ func testSaveEachStatus(t *testing.T, db store.DB, write func(*store.Record)) {
 		full := *record(tt.record.Status, tt.record.Attempts, ours)
 		full.DueIn, full.Attempt = tt.record.DueIn, tt.attempt
 		forgetAll(t, db)
-		before := value[time.Time](t, db, `SELECT clock_timestamp()`)
+		before := pgtest.Value[time.Time](t, db, `SELECT clock_timestamp()`)
 		write(&full)
-		after := value[time.Time](t, db, `SELECT clock_timestamp()`)
+		after := pgtest.Value[time.Time](t, db, `SELECT clock_timestamp()`)
 
 		// When the statement ran follows from what it wrote.
-		ran := value[time.Time](t, db, `
+		ran := pgtest.Value[time.Time](t, db, `
 			SELECT coalesce(finished_at, last_attempt_at + $1::bigint * interval '1 microsecond',
 			                due_at - $2::bigint * interval '1 microsecond') FROM outbox.deliveries`,
 			endedAgo(tt.attempt), full.DueIn.Microseconds())
 		require.WithinRange(t, ran, before, after)
-		require.Equal(t, tt.delivery, value[string](t, db, `
+		require.Equal(t, tt.delivery, pgtest.Value[string](t, db, `
 			SELECT concat_ws(' ', status, attempts, coalesce(response_code::text, '-'), coalesce(error_class, '-'), coalesce(error, '-'),
 			  'due', coalesce((due_at - s.at)::text, '-'), 'ended', coalesce((s.at - last_attempt_at)::text, '-'),
 			  'next', coalesce((next_attempt_at - s.at)::text, '-'), 'finished', CASE WHEN finished_at = s.at THEN 'now' ELSE '-' END)
 			  FROM outbox.deliveries, (SELECT $1::timestamptz) AS s(at)`, ran))
-		require.ElementsMatch(t, tt.attempts, values[string](t, db, `
+		require.ElementsMatch(t, tt.attempts, pgtest.Values[string](t, db, `
 			SELECT concat_ws(' ', attempt, duration_ms, coalesce(a.response_code::text, '-'), coalesce(a.error_class, '-'),
 			                 coalesce(a.error, '-'), coalesce(a.response_body, '-'), d.last_attempt_at - a.started_at)
 			  FROM outbox.attempts AS a JOIN outbox.deliveries AS d ON d.id = a.delivery_id`))
-		require.True(t, value[bool](t, db, `
+		require.True(t, pgtest.Value[bool](t, db, `
 			SELECT (event_id, subscription_id, event_created_at, event_type, tenant, user_id, url, lease)
 			     = ($1, $2, $3, 'user.invited', 'acme', '42', 'https://example.com', $4)
 			   AND replay_of IS NULL FROM outbox.deliveries`, number(2), number(3), created, ours))
@@ -128,8 +129,8 @@ func testSaveEachStatus(t *testing.T, db store.DB, write func(*store.Record)) {
 
 func forgetAll(t testing.TB, db store.DB) {
 	t.Helper()
-	execute(t, db, `DELETE FROM outbox.deliveries`)
-	execute(t, db, `DELETE FROM outbox.attempts`)
+	pgtest.Execute(t, db, `DELETE FROM outbox.deliveries`)
+	pgtest.Execute(t, db, `DELETE FROM outbox.attempts`)
 }
 
 func endedAgo(a *store.Attempt) *int64 {
@@ -153,7 +154,7 @@ func TestDelaysAreExact(t *testing.T) {
 		records = append(records, r)
 	}
 	save(t, db, records...)
-	require.Empty(t, values[int](t, db, `
+	require.Empty(t, pgtest.Values[int](t, db, `
 		SELECT attempts FROM outbox.deliveries
 		 WHERE next_attempt_at - last_attempt_at <> interval '5 s' + attempts ^ 4 * interval '1 s' + attempts * interval '1 us'
 		    OR due_at <> next_attempt_at`))
@@ -178,8 +179,8 @@ func TestOnlyTheLeaseWrites(t *testing.T) {
 
 			save(t, db, record(becomes, 2, ours))
 			if is == "pending" || is == "retrying" {
-				require.Equal(t, []string{becomes + " 2"}, values[string](t, db, `SELECT status || ' ' || attempts FROM outbox.deliveries`))
-				require.Equal(t, []int{1, 2}, values[int](t, db, `SELECT attempt FROM outbox.attempts ORDER BY 1`))
+				require.Equal(t, []string{becomes + " 2"}, pgtest.Values[string](t, db, `SELECT status || ' ' || attempts FROM outbox.deliveries`))
+				require.Equal(t, []int{1, 2}, pgtest.Values[int](t, db, `SELECT attempt FROM outbox.attempts ORDER BY 1`))
 			} else {
 				require.Equal(t, before, whole(t, db), "%s is final, not %s", is, becomes)
 			}
@@ -220,10 +221,10 @@ func TestSavedTwice(t *testing.T) {
 		                 CASE WHEN due_at IS NULL THEN finished_at END)
 		  FROM outbox.deliveries AS d LEFT JOIN outbox.attempts AS a ON a.delivery_id = d.id ORDER BY 1`
 	save(t, db, records...)
-	before := values[string](t, db, facts)
+	before := pgtest.Values[string](t, db, facts)
 	require.Len(t, before, 6)
 	save(t, db, records...)
-	require.Equal(t, before, values[string](t, db, facts))
+	require.Equal(t, before, pgtest.Values[string](t, db, facts))
 }
 
 // Rows that should be new are written all together or, where one is there already, not at all.
@@ -256,21 +257,21 @@ func TestRecordWithoutAnAttempt(t *testing.T) {
 	first.Attempt.ErrorClass, first.Attempt.Error = "connect", "refused"
 	save(t, db, first)
 	const facts = `SELECT concat_ws(' ', last_attempt_at, error_class, error) FROM outbox.deliveries`
-	before := value[string](t, db, facts)
+	before := pgtest.Value[string](t, db, facts)
 
 	cancelled := record("cancelled", 1, ours)
 	cancelled.Attempt, cancelled.URL = nil, "https://new.example.com"
 	save(t, db, cancelled)
-	require.Equal(t, before, value[string](t, db, facts))
-	require.Equal(t, "cancelled https://new.example.com 1", value[string](t, db, `
+	require.Equal(t, before, pgtest.Value[string](t, db, facts))
+	require.Equal(t, "cancelled https://new.example.com 1", pgtest.Value[string](t, db, `
 		SELECT concat_ws(' ', status, url, attempts, next_attempt_at, due_at) FROM outbox.deliveries`))
 
 	// An attempt that was answered clears the error of the one before.
-	execute(t, db, `UPDATE outbox.deliveries SET status = 'retrying', due_at = now()`)
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET status = 'retrying', due_at = now()`)
 	accepted := record("accepted", 2, ours)
 	accepted.Attempt.Code = 200
 	save(t, db, accepted)
-	require.Equal(t, "accepted 200", value[string](t, db, `
+	require.Equal(t, "accepted 200", pgtest.Value[string](t, db, `
 		SELECT concat_ws(' ', status, response_code, error_class, error) FROM outbox.deliveries`))
 }
 
@@ -323,7 +324,7 @@ func TestSaveManyAndFindThem(t *testing.T) {
 		ids = append(ids, r.ID)
 	}
 	save(t, db, records...)
-	require.Equal(t, n, value[int](t, db, `
+	require.Equal(t, n, pgtest.Value[int](t, db, `
 		SELECT count(*) FROM outbox.deliveries AS d JOIN outbox.attempts AS a ON a.delivery_id = d.id
 		 WHERE url = 'https://example.com/' || right(id::text, 12)::int AND user_id IS NULL`))
 
@@ -345,7 +346,7 @@ func TestDisableSubscription(t *testing.T) {
 	subscribe(t, db, 1, true)
 	for _, reason := range []string{"answered 410", "answered 404"} {
 		require.NoError(t, store.DisableSubscription(t.Context(), db, number(1), reason))
-		require.Equal(t, "answered 410", value[string](t, db, `
+		require.Equal(t, "answered 410", pgtest.Value[string](t, db, `
 			SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active AND disabled_at IS NOT NULL`), "the first reason stays")
 	}
 	require.NoError(t, store.DisableSubscription(t.Context(), db, number(2), "it is not there"))
@@ -353,8 +354,8 @@ func TestDisableSubscription(t *testing.T) {
 	// One that somebody is changing is not waited for.
 	subscribe(t, db, 3, true)
 	tx := begin(t, db)
-	execute(t, tx, `UPDATE outbox.subscriptions SET url = 'https://new.example.com' WHERE id = $1`, number(3))
+	pgtest.Execute(t, tx, `UPDATE outbox.subscriptions SET url = 'https://new.example.com' WHERE id = $1`, number(3))
 	require.NoError(t, store.DisableSubscription(t.Context(), db, number(3), "answered 410"))
 	require.NoError(t, tx.Commit(t.Context()))
-	require.True(t, value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1`, number(3)))
+	require.True(t, pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1`, number(3)))
 }

@@ -25,12 +25,12 @@ func TestSlot(t *testing.T) {
 	require.Nil(t, slot)
 	require.ErrorContains(t, store.DropSlot(ctx, db, name), "drop replication slot: ")
 
-	execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
-	execute(t, db, `INSERT INTO outbox.events (type, payload) VALUES ('a', '{}')`)
+	pgtest.Execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload) VALUES ('a', '{}')`)
 	slot, err = store.FindSlot(ctx, db, name)
 	require.NoError(t, err)
 	require.Equal(t, "pgoutput", slot.Plugin)
-	require.Equal(t, value[string](t, db, `SELECT current_database()::text`), slot.Database)
+	require.Equal(t, pgtest.Value[string](t, db, `SELECT current_database()::text`), slot.Database)
 	require.False(t, slot.Active)
 	require.Zero(t, slot.ActivePID)
 	require.Equal(t, "reserved", slot.WALStatus)
@@ -63,14 +63,14 @@ func TestPublication(t *testing.T) {
 	require.NoError(t, err)
 	require.ElementsMatch(t, []string{"events", "subscription_changes"}, right.Relations)
 	require.Equal(t, store.Publication{OID: right.OID, Version: right.Version, Inserts: true, Relations: right.Relations}, *right, "nothing else")
-	require.Equal(t, right.OID, value[int64](t, db, `SELECT oid::bigint FROM pg_publication WHERE pubname = $1`, name))
+	require.Equal(t, right.OID, pgtest.Value[int64](t, db, `SELECT oid::bigint FROM pg_publication WHERE pubname = $1`, name))
 
 	require.NotEmpty(t, right.Version)
-	execute(t, db, `CREATE PUBLICATION another FOR TABLE outbox.events`)
-	execute(t, db, `COMMENT ON PUBLICATION "odd ""name"", Ü" IS 'mine'`)
+	pgtest.Execute(t, db, `CREATE PUBLICATION another FOR TABLE outbox.events`)
+	pgtest.Execute(t, db, `COMMENT ON PUBLICATION "odd ""name"", Ü" IS 'mine'`)
 	for _, vacuum := range []string{"VACUUM FREEZE ", "VACUUM FULL "} {
 		for _, table := range []string{"pg_publication", "pg_publication_rel", "pg_depend"} {
-			execute(t, db, vacuum+table)
+			pgtest.Execute(t, db, vacuum+table)
 		}
 	}
 	p, err = store.FindPublication(ctx, db, name)
@@ -78,7 +78,7 @@ func TestPublication(t *testing.T) {
 	require.Equal(t, right, p, "nothing of this alters it")
 
 	// However somebody changed it, the repair mends it, and it stays the same publication, of another version.
-	execute(t, db, `CREATE TABLE other (id int PRIMARY KEY)`)
+	pgtest.Execute(t, db, `CREATE TABLE other (id int PRIMARY KEY)`)
 	versions := []string{right.Version}
 	for _, change := range []string{
 		`DROP TABLE outbox.events`, `ADD TABLE other`, `SET TABLE outbox.events WHERE (type <> 'a'), outbox.subscription_changes`,
@@ -88,12 +88,12 @@ func TestPublication(t *testing.T) {
 		if filters := strings.Contains(change, "WHERE (") || strings.Contains(change, "(id"); filters && serverVersion(t, db) < 150000 {
 			continue // It has no such thing.
 		}
-		execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+change)
+		pgtest.Execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+change)
 		p, err = store.FindPublication(ctx, db, name)
 		require.NoError(t, err)
 		require.NotEqual(t, right, p, change)
 		for _, statement := range p.RepairSQL(name) {
-			execute(t, db, statement)
+			pgtest.Execute(t, db, statement)
 		}
 		p, err = store.FindPublication(ctx, db, name)
 		require.NoError(t, err)
@@ -101,7 +101,7 @@ func TestPublication(t *testing.T) {
 		versions = append(versions, p.Version)
 		p.Version = right.Version
 		require.Equal(t, right, p, change)
-		require.Equal(t, 2, value[int](t, db, `SELECT count(*) FROM pg_publication_tables WHERE pubname = $1`, name), change)
+		require.Equal(t, 2, pgtest.Value[int](t, db, `SELECT count(*) FROM pg_publication_tables WHERE pubname = $1`, name), change)
 	}
 
 	// Put back by hand, it is of another version as well: what was committed meanwhile was not published.
@@ -115,7 +115,7 @@ func TestPublication(t *testing.T) {
 	}
 	for _, change := range changes {
 		for _, half := range change {
-			execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+half)
+			pgtest.Execute(t, db, `ALTER PUBLICATION "odd ""name"", Ü" `+half)
 			p, err = store.FindPublication(ctx, db, name)
 			require.NoError(t, err)
 			if half != `DROP TABLES IN SCHEMA outbox` { // What was published besides does not count.
@@ -125,19 +125,19 @@ func TestPublication(t *testing.T) {
 		}
 	}
 
-	execute(t, db, `CREATE PUBLICATION everything FOR ALL TABLES`)
+	pgtest.Execute(t, db, `CREATE PUBLICATION everything FOR ALL TABLES`)
 	p, err = store.FindPublication(ctx, db, "everything")
 	require.NoError(t, err)
 	require.True(t, p.Inserts && p.Others && p.AllTables && !p.Filtered)
 	require.Subset(t, p.Relations, right.Relations)
 	for _, statement := range p.RepairSQL("everything") {
-		execute(t, db, statement)
+		pgtest.Execute(t, db, statement)
 	}
 }
 
 func serverVersion(t testing.TB, db store.DB) int {
 	t.Helper()
-	return value[int](t, db, `SELECT current_setting('server_version_num')::int`)
+	return pgtest.Value[int](t, db, `SELECT current_setting('server_version_num')::int`)
 }
 
 func TestState(t *testing.T) {
@@ -159,14 +159,14 @@ func TestState(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "7123", begun.SystemIdentifier)
 	require.EqualValues(t, 3_000_000_001, begun.PublicationOID, "an oid may be larger than an int32")
-	require.Equal(t, value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), begun.DatabaseOID)
+	require.Equal(t, pgtest.Value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), begun.DatabaseOID)
 	require.Equal(t, "1 2:3", begun.PublicationVersion)
 	require.NotZero(t, begun.Scanned)
 	require.Equal(t, begun.Scanned, begun.Confirmed)
 	require.Equal(t, begun.Scanned, begun.Read, "of a new slot nothing was read")
 
 	for wrote, want := range map[bool]string{true: "1 2:3", false: "4 5:6"} { // What is known is kept.
-		execute(t, db, `UPDATE outbox.relay_state SET publication_version = CASE WHEN $1 THEN '1 2:3' END WHERE slot = 'relay'`, wrote)
+		pgtest.Execute(t, db, `UPDATE outbox.relay_state SET publication_version = CASE WHEN $1 THEN '1 2:3' END WHERE slot = 'relay'`, wrote)
 		require.NoError(t, store.AdoptPublicationVersion(ctx, db, "relay", "4 5:6"))
 		state, err = store.LoadState(ctx, db, "relay")
 		require.NoError(t, err)
@@ -208,7 +208,7 @@ func TestState(t *testing.T) {
 	state, err = store.LoadState(ctx, db, "relay")
 	require.NoError(t, err)
 	require.Nil(t, state)
-	require.Equal(t, 1, value[int](t, db, `SELECT count(*) FROM outbox.relay_state`))
+	require.Equal(t, 1, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.relay_state`))
 }
 
 // A relay belongs to the database that it was set up for: in a copy it is away, until it adopts that.
@@ -222,7 +222,7 @@ func TestHome(t *testing.T) {
 	require.Nil(t, home.Place)
 	require.False(t, home.Away())
 	require.NotEmpty(t, home.Here.SystemIdentifier)
-	require.Equal(t, value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), home.Here.DatabaseOID)
+	require.Equal(t, pgtest.Value[int64](t, db, `SELECT oid::bigint FROM pg_database WHERE datname = current_database()`), home.Here.DatabaseOID)
 
 	for range 2 { // It settles once.
 		require.NoError(t, store.SettleHome(ctx, db))
@@ -231,7 +231,7 @@ func TestHome(t *testing.T) {
 		require.Equal(t, home.Here, *home.Place)
 		require.False(t, home.Away())
 	}
-	execute(t, db, `UPDATE outbox.relay_home SET database_oid = 1`)
+	pgtest.Execute(t, db, `UPDATE outbox.relay_home SET database_oid = 1`)
 	require.NoError(t, store.SettleHome(ctx, db))
 	home, err = store.FindHome(ctx, db)
 	require.NoError(t, err)
@@ -243,7 +243,7 @@ func TestHome(t *testing.T) {
 
 	// Where a slot's state tells of an earlier home, that is the home.
 	scan(t, db, "relay") // Of cluster 7123, it says.
-	execute(t, db, `DELETE FROM outbox.relay_home`)
+	pgtest.Execute(t, db, `DELETE FROM outbox.relay_home`)
 	require.NoError(t, store.SettleHome(ctx, db))
 	home, err = store.FindHome(ctx, db)
 	require.NoError(t, err)
@@ -255,7 +255,7 @@ func TestHome(t *testing.T) {
 func scan(t testing.TB, db store.DB, name string, after ...func()) int64 {
 	t.Helper()
 	ctx := t.Context()
-	url := value[string](t, db, `SELECT current_database()::text`)
+	url := pgtest.Value[string](t, db, `SELECT current_database()::text`)
 	url = pgtest.Cluster(t).URL(url)
 	stream, err := store.ConnectReplication(ctx, url)
 	require.NoError(t, err)
@@ -287,19 +287,19 @@ func TestScan(t *testing.T) {
 		`1, 'default', '{*}'`, `2, 'default', '{user.*}'`, `3, 'default', '{user.invited,user.*,*}'`, `4, 'acme', '{*}'`,
 		`5, 'default', '{user}'`, `6, 'default', '{user.invited.*,order_.*}'`,
 	} {
-		execute(t, db, `INSERT INTO outbox.subscriptions (id, tenant, event_types, url, created_at)
+		pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (id, tenant, event_types, url, created_at)
 			SELECT ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, tenant, types::text[], 'https://example.com', now() - interval '2 hours'
 			  FROM (SELECT `+s+`) AS s(n, tenant, types)`)
 	}
 	subscribe(t, db, 7, false)
-	execute(t, db, `INSERT INTO outbox.subscriptions (id, url, event_types) VALUES ($1, 'https://example.com', '{*}')`, number(8)) // Too new.
+	pgtest.Execute(t, db, `INSERT INTO outbox.subscriptions (id, url, event_types) VALUES ($1, 'https://example.com', '{*}')`, number(8)) // Too new.
 	for i, typ := range []string{"user.invited", "user", "users.invited", "user.invited.again", "orders.paid"} {
 		putEvents(t, db, time.Hour, 100+i)
-		execute(t, db, `UPDATE outbox.events SET type = $1, user_id = '42' WHERE id = $2`, typ, number(100+i))
+		pgtest.Execute(t, db, `UPDATE outbox.events SET type = $1, user_id = '42' WHERE id = $2`, typ, number(100+i))
 	}
 	putEvents(t, db, 3*time.Hour, 105) // Older than all.
-	execute(t, db, `INSERT INTO outbox.events (id, tenant, type, payload, created_at) VALUES ($1, 'acme', 'a', '{}', now() - interval '1 hour')`, number(106))
-	execute(t, db, `
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (id, tenant, type, payload, created_at) VALUES ($1, 'acme', 'a', '{}', now() - interval '1 hour')`, number(106))
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, finished_at, status, event_type, tenant, url)
 		VALUES (outbox.delivery_id($1, $2), $1, $2, now(), now(), 'accepted', 'user', 'default', '')`, number(101), number(1))
 
@@ -310,16 +310,16 @@ func TestScan(t *testing.T) {
 	require.EqualValues(t, 14, scan(t, db, "relay", late))
 	require.Equal(t, []string{
 		"100: 1 2 3", "101: 1 3 5", "102: 1 3", "103: 1 2 3 6", "104: 1 3", "106: 4",
-	}, values[string](t, db, `
+	}, pgtest.Values[string](t, db, `
 		SELECT right(event_id::text, 3) || ': ' || string_agg(right(subscription_id::text, 1), ' ' ORDER BY subscription_id)
 		  FROM outbox.deliveries GROUP BY event_id ORDER BY 1`), "not what is committed after the snapshot")
-	require.Empty(t, values[uuid.UUID](t, db, `
+	require.Empty(t, pgtest.Values[uuid.UUID](t, db, `
 		SELECT d.id FROM outbox.deliveries AS d JOIN outbox.events AS e ON e.id = d.event_id
 		 WHERE d.status <> 'accepted'
 		   AND (d.id <> outbox.delivery_id(d.event_id, d.subscription_id) OR d.status <> 'pending' OR d.due_at > clock_timestamp()
 		     OR (d.event_created_at, d.event_type, d.tenant) <> (e.created_at, e.type, e.tenant) OR d.user_id IS DISTINCT FROM e.user_id
 		     OR d.url <> 'https://example.com' OR d.lease IS NOT NULL)`))
-	require.Equal(t, []string{"0/1 8", " 1"}, values[string](t, db, `
+	require.Equal(t, []string{"0/1 8", " 1"}, pgtest.Values[string](t, db, `
 		SELECT concat(commit_lsn, ' ', count(*)) FROM outbox.subscription_changes GROUP BY commit_lsn ORDER BY commit_lsn`),
 		"changes that the snapshot shows lie before the slot; the others come down the stream")
 	require.Len(t, subscriptionsAt(t, db, 2), 8)
@@ -340,12 +340,12 @@ func TestScanThatFails(t *testing.T) {
 	_, err = store.Scan(t.Context(), conn.Conn(), store.NewSlot{Name: "relay", Snapshot: "0'; DROP SCHEMA outbox CASCADE; --", ConsistentPoint: "0/1"})
 	require.ErrorContains(t, err, "scan the outbox: ")
 	require.ErrorAs(t, err, new(*pgconn.PgError))
-	execute(t, db, `ALTER TABLE outbox.relay_state ADD CONSTRAINT broken CHECK (slot <> 'relay')`)
+	pgtest.Execute(t, db, `ALTER TABLE outbox.relay_state ADD CONSTRAINT broken CHECK (slot <> 'relay')`)
 	tx := begin(t, db)
-	execute(t, tx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`)
-	snapshot := value[string](t, tx, `SELECT pg_export_snapshot()`)
+	pgtest.Execute(t, tx, `SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`)
+	snapshot := pgtest.Value[string](t, tx, `SELECT pg_export_snapshot()`)
 	_, err = store.Scan(t.Context(), conn.Conn(), store.NewSlot{Name: "relay", Snapshot: snapshot, ConsistentPoint: "0/1"})
 	require.ErrorContains(t, err, "broken")
-	require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.deliveries`))
-	require.Zero(t, value[int](t, db, `SELECT count(*) FROM outbox.subscription_changes WHERE commit_lsn IS NOT NULL`))
+	require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.deliveries`))
+	require.Zero(t, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.subscription_changes WHERE commit_lsn IS NOT NULL`))
 }

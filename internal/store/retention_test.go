@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -64,7 +65,7 @@ func TestOldEventsFrom(t *testing.T) {
 		if len(old.IDs) < 2 {
 			require.WithinDuration(t, time.Now().Add(-month), old.Until, time.Minute, "up to the age asked for")
 		} else {
-			last := value[time.Time](t, db, `SELECT created_at FROM outbox.events WHERE id = $1`, old.IDs[1])
+			last := pgtest.Value[time.Time](t, db, `SELECT created_at FROM outbox.events WHERE id = $1`, old.IDs[1])
 			require.True(t, old.Until.Equal(last))
 		}
 		from = old.Until
@@ -83,11 +84,11 @@ func TestDeleteEvents(t *testing.T) {
 
 	// One that is being replayed elsewhere, locked, is left for later.
 	tx := begin(t, db)
-	execute(t, tx, `SELECT FROM outbox.events WHERE id = $1 FOR KEY SHARE`, number(3))
+	pgtest.Execute(t, tx, `SELECT FROM outbox.events WHERE id = $1 FOR KEY SHARE`, number(3))
 	removed, err := store.DeleteEvents(t.Context(), db, ids)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, removed)
-	require.Equal(t, []uuid.UUID{number(2), number(3)}, values[uuid.UUID](t, db, `SELECT id FROM outbox.events ORDER BY id`))
+	require.Equal(t, []uuid.UUID{number(2), number(3)}, pgtest.Values[uuid.UUID](t, db, `SELECT id FROM outbox.events ORDER BY id`))
 	require.NoError(t, tx.Rollback(t.Context()))
 	removed, err = store.DeleteEvents(t.Context(), db, ids)
 	require.NoError(t, err)
@@ -110,7 +111,7 @@ func TestExpireDeliveries(t *testing.T) {
 		given{id: 5, event: 5, age: month - time.Hour, status: "accepted"}, // Young, its event removed by hand.
 		given{id: 6, event: 6, age: 3 * month, status: "failed"},
 		given{id: 7, event: 7, age: 4 * month, status: "cancelled"})
-	execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms)
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms)
 		SELECT id, n, now(), 1 FROM outbox.deliveries, generate_series(1, 3) AS n`)
 
 	for _, want := range []struct {
@@ -124,10 +125,10 @@ func TestExpireDeliveries(t *testing.T) {
 		removed, _, err := store.ExpireDeliveries(t.Context(), db, time.Time{}, time.Now().Add(-month), 2)
 		require.NoError(t, err)
 		require.Equal(t, want.removed, removed)
-		require.Equal(t, want.left, values[int](t, db, `SELECT right(id::text, 12)::int FROM outbox.deliveries ORDER BY id`))
-		require.Equal(t, want.left, values[int](t, db, `
+		require.Equal(t, want.left, pgtest.Values[int](t, db, `SELECT right(id::text, 12)::int FROM outbox.deliveries ORDER BY id`))
+		require.Equal(t, want.left, pgtest.Values[int](t, db, `
 			SELECT right(delivery_id::text, 12)::int FROM outbox.attempts GROUP BY 1 HAVING count(*) = 3 ORDER BY 1`))
-		require.Equal(t, 3*len(want.left), value[int](t, db, `SELECT count(*) FROM outbox.attempts`))
+		require.Equal(t, 3*len(want.left), pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.attempts`))
 	}
 }
 
@@ -140,7 +141,7 @@ func TestExpireDeliveriesBetween(t *testing.T) {
 		put(t, db, given{id: id, event: id, age: time.Duration(10-id) * month, status: "accepted"})
 	}
 	at := func(id int) time.Time {
-		return value[time.Time](t, db, `SELECT event_created_at FROM outbox.deliveries WHERE id = $1`, number(id))
+		return pgtest.Value[time.Time](t, db, `SELECT event_created_at FROM outbox.deliveries WHERE id = $1`, number(id))
 	}
 	third, fourth := at(3), at(4)
 	removed, last, err := store.ExpireDeliveries(t.Context(), db, at(2), fourth, 2)
@@ -155,7 +156,7 @@ func TestExpireDeliveriesBetween(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, removed)
 	require.True(t, last.Equal(fourth))
-	require.Equal(t, []int{1, 5}, values[int](t, db, `SELECT right(id::text, 12)::int FROM outbox.deliveries ORDER BY id`))
+	require.Equal(t, []int{1, 5}, pgtest.Values[int](t, db, `SELECT right(id::text, 12)::int FROM outbox.deliveries ORDER BY id`))
 }
 
 // Over a table of everything, batch by batch, just what is old and done goes, with all that belongs to it.
@@ -163,21 +164,21 @@ func TestRetention(t *testing.T) {
 	t.Parallel()
 
 	db := database(t)
-	execute(t, db, `SELECT setseed(0.5)`)
-	execute(t, db, `
+	pgtest.Execute(t, db, `SELECT setseed(0.5)`)
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.events (id, type, payload, created_at)
 		SELECT outbox.uuid7(), 'a', '{}', now() - random() * interval '60 days' FROM generate_series(1, 2000)`)
-	execute(t, db, `
+	pgtest.Execute(t, db, `
 		INSERT INTO outbox.deliveries (id, event_id, subscription_id, event_created_at, due_at, status, event_type, tenant, url)
 		SELECT outbox.uuid7(), e.id, outbox.uuid7(), e.created_at, CASE WHEN s.status = 'pending' THEN now() END, s.status, 'a', 'default', ''
 		  FROM outbox.events AS e, generate_series(1, 3) AS n,
 		       LATERAL (SELECT CASE WHEN random() < 0.1 THEN 'pending' ELSE 'accepted' END WHERE random() < 0.9 OR e.id IS NULL) AS s(status)`)
-	execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms) SELECT id, 1, now(), 1 FROM outbox.deliveries`)
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, attempt, started_at, duration_ms) SELECT id, 1, now(), 1 FROM outbox.deliveries`)
 	const kept = `
 		SELECT e.id FROM outbox.events AS e
 		 WHERE e.created_at >= now() - interval '30 days'
 		    OR EXISTS (SELECT FROM outbox.deliveries AS d WHERE d.event_id = e.id AND d.status = 'pending') ORDER BY 1`
-	want := values[uuid.UUID](t, db, kept)
+	want := pgtest.Values[uuid.UUID](t, db, kept)
 	require.Greater(t, len(want), 1000)
 	require.Less(t, len(want), 1900)
 
@@ -197,8 +198,8 @@ func TestRetention(t *testing.T) {
 			break
 		}
 	}
-	require.Equal(t, want, values[uuid.UUID](t, db, `SELECT id FROM outbox.events ORDER BY id`))
-	require.Zero(t, value[int](t, db, `
+	require.Equal(t, want, pgtest.Values[uuid.UUID](t, db, `SELECT id FROM outbox.events ORDER BY id`))
+	require.Zero(t, pgtest.Value[int](t, db, `
 		SELECT count(*) FROM outbox.deliveries AS d FULL JOIN outbox.attempts AS a ON a.delivery_id = d.id
 		 WHERE d.id IS NULL OR a.attempt IS NULL OR NOT EXISTS (SELECT FROM outbox.events AS e WHERE e.id = d.event_id)`))
 }

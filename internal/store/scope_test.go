@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -16,11 +17,11 @@ func TestStatementsOfTheConsoleKeepToTheirTenant(t *testing.T) {
 	db := database(t)
 	subscribe(t, db, 1, true) // Of the tenant default.
 	put(t, db, given{id: 10, event: 10, subscription: 1, due: -time.Hour})
-	execute(t, db, `INSERT INTO outbox.events (id, type, payload) VALUES ($1, 'a', '{"of": "default"}') ON CONFLICT DO NOTHING`, number(10))
-	execute(t, db, `INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms) VALUES ($1, now(), 1, 5)`, number(10))
-	ctx, created := t.Context(), value[time.Time](t, db, `SELECT event_created_at FROM outbox.deliveries`)
-	seen := value[time.Time](t, db, `SELECT updated_at FROM outbox.subscriptions`)
-	before := value[string](t, db, `SELECT row_to_json(s)::text FROM outbox.subscriptions AS s`)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (id, type, payload) VALUES ($1, 'a', '{"of": "default"}') ON CONFLICT DO NOTHING`, number(10))
+	pgtest.Execute(t, db, `INSERT INTO outbox.attempts (delivery_id, started_at, attempt, duration_ms) VALUES ($1, now(), 1, 5)`, number(10))
+	ctx, created := t.Context(), pgtest.Value[time.Time](t, db, `SELECT event_created_at FROM outbox.deliveries`)
+	seen := pgtest.Value[time.Time](t, db, `SELECT updated_at FROM outbox.subscriptions`)
+	before := pgtest.Value[string](t, db, `SELECT row_to_json(s)::text FROM outbox.subscriptions AS s`)
 
 	for name, scope := range map[string]store.Scope{"another tenant": store.OneTenant("other"), "nobody": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -37,7 +38,7 @@ func TestStatementsOfTheConsoleKeepToTheirTenant(t *testing.T) {
 			_, err = store.RotateWebhook(ctx, db, scope, number(1), seen, 0)
 			require.Error(t, err)
 			require.Error(t, store.RemoveWebhook(ctx, db, scope, number(1)))
-			require.Equal(t, before, value[string](t, db, `SELECT row_to_json(s)::text FROM outbox.subscriptions AS s`))
+			require.Equal(t, before, pgtest.Value[string](t, db, `SELECT row_to_json(s)::text FROM outbox.subscriptions AS s`))
 		})
 	}
 

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -20,16 +21,16 @@ func TestCancelSubscriptionWhoseChangeIsReadAgain(t *testing.T) {
 	put(t, db, everyKind(10, 1)...)
 	put(t, db, everyKind(20, 1)...)
 	// 1x are of before the change, a minute ago, 2x of after.
-	execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() - CASE WHEN id < $1 THEN interval '2 minutes' ELSE interval '30 seconds' END
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET last_attempt_at = now() - CASE WHEN id < $1 THEN interval '2 minutes' ELSE interval '30 seconds' END
 		WHERE status = 'retrying'`, number(20))
-	execute(t, db, `UPDATE outbox.deliveries SET due_at = now() - interval '2 minutes' WHERE status = 'pending' AND due_at < now() AND id < $1`, number(20))
+	pgtest.Execute(t, db, `UPDATE outbox.deliveries SET due_at = now() - interval '2 minutes' WHERE status = 'pending' AND due_at < now() AND id < $1`, number(20))
 	before := statuses(t, db)
 	cancelled, err := store.CancelSubscription(t.Context(), db, number(1), time.Now().Add(-time.Minute), 100)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, cancelled)
 	requireCancelled(t, db, before, 10, 12, 13, 14, 15)
 
-	execute(t, db, `UPDATE outbox.subscriptions SET active = false`)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = false`)
 	cancelled, err = store.CancelSubscription(t.Context(), db, number(1), time.Now().Add(-time.Minute), 100)
 	require.NoError(t, err)
 	require.EqualValues(t, 5, cancelled, "while it is off, all goes")
@@ -43,14 +44,14 @@ func TestDisableSubscriptionThatIsLocked(t *testing.T) {
 	db := database(t)
 	subscribe(t, db, 1, true)
 	tx := begin(t, db)
-	execute(t, tx, `UPDATE outbox.subscriptions SET name = 'changing'`)
+	pgtest.Execute(t, tx, `UPDATE outbox.subscriptions SET name = 'changing'`)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	require.NoError(t, store.DisableSubscription(ctx, db, number(1), "answered 410 Gone"))
 	require.NoError(t, tx.Commit(t.Context()))
-	require.True(t, value[bool](t, db, `SELECT active FROM outbox.subscriptions`))
+	require.True(t, pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions`))
 	require.NoError(t, store.DisableSubscription(ctx, db, number(1), "answered 410 Gone"))
-	require.Equal(t, "answered 410 Gone", value[string](t, db, `SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active`))
+	require.Equal(t, "answered 410 Gone", pgtest.Value[string](t, db, `SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active`))
 }
 
 // With synchronous_commit off, what is seen to be committed may not be written yet.
@@ -61,14 +62,14 @@ func TestOldEventsThatAreNotWrittenYet(t *testing.T) {
 	conn, err := db.Acquire(t.Context())
 	require.NoError(t, err)
 	defer conn.Release()
-	execute(t, conn, `SET synchronous_commit = off`)
+	pgtest.Execute(t, conn, `SET synchronous_commit = off`)
 	for n := range 20 { // Now and then the server happens to write in between.
 		putEvents(t, conn, 2*month, n)
-		inserted, err := pglogrepl.ParseLSN(value[string](t, conn, `SELECT pg_current_wal_insert_lsn()::text`))
+		inserted, err := pglogrepl.ParseLSN(pgtest.Value[string](t, conn, `SELECT pg_current_wal_insert_lsn()::text`))
 		require.NoError(t, err)
 		ids, position := oldEvents(t, conn, 100)
 		require.Len(t, ids, n+1)
 		require.GreaterOrEqual(t, position, inserted)
 	}
-	execute(t, conn, `RESET synchronous_commit`)
+	pgtest.Execute(t, conn, `RESET synchronous_commit`)
 }

@@ -14,9 +14,9 @@ import (
 // limit sets timeouts for whoever connects to the database from now on, of those that the server has.
 func limit(t *testing.T, db *pgxpool.Pool, names ...string) {
 	t.Helper()
-	for _, sql := range values[string](t, db, `
+	for _, sql := range pgtest.Values[string](t, db, `
 		SELECT format('ALTER DATABASE %I SET %I = ''1s''', current_database(), name) FROM pg_settings WHERE name = ANY($1)`, names) {
-		execute(t, db, sql)
+		pgtest.Execute(t, db, sql)
 	}
 }
 
@@ -31,7 +31,7 @@ func outlast(t *testing.T, db *pgxpool.Pool, letGo func(), statements ...func() 
 	const waiting = `
 		SELECT count(*) FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
 		 WHERE a.datname = current_database() AND NOT l.granted AND clock_timestamp() - l.waitstart > '1.5 s'`
-	for deadline := time.Now().Add(time.Minute); value[int](t, db, waiting) < len(statements); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); pgtest.Value[int](t, db, waiting) < len(statements); time.Sleep(20 * time.Millisecond) {
 		require.Empty(t, ended, "one ended early")
 		require.True(t, time.Now().Before(deadline), "they do not wait")
 	}
@@ -49,8 +49,8 @@ func TestLongStatementsOutlastTimeouts(t *testing.T) {
 	url := pgtest.Migrated(t)
 	db := open(t, url)
 	holder, exporter := begin(t, db), begin(t, db)
-	execute(t, holder, `LOCK TABLE outbox.deliveries`)
-	snapshot := value[string](t, exporter, `SELECT pg_export_snapshot()`)
+	pgtest.Execute(t, holder, `LOCK TABLE outbox.deliveries`)
+	snapshot := pgtest.Value[string](t, exporter, `SELECT pg_export_snapshot()`)
 	limit(t, db, "statement_timeout", "transaction_timeout", "lock_timeout")
 	limited := open(t, url+"&pool_max_conns=8")
 	which := allFailures(number(1))
@@ -72,7 +72,7 @@ func TestLongStatementsOutlastTimeouts(t *testing.T) {
 		func() error { _, _, err := store.CountReplayable(ctx, limited, which); return err },
 		func() error { _, err := store.ReplayAll(ctx, limited, which, 10, func(int64) {}); return err },
 	)
-	require.Equal(t, "1s", value[string](t, limited, `SHOW statement_timeout`), "others keep it")
+	require.Equal(t, "1s", pgtest.Value[string](t, limited, `SHOW statement_timeout`), "others keep it")
 }
 
 // Of the schema a limit on waiting for locks is kept, and no other.
@@ -83,7 +83,7 @@ func TestSchemaOutlastsTimeouts(t *testing.T) {
 	url := pgtest.Migrated(t)
 	db := open(t, url)
 	holder := begin(t, db)
-	execute(t, holder, `LOCK TABLE outbox.subscriptions`)
+	pgtest.Execute(t, holder, `LOCK TABLE outbox.subscriptions`)
 	limit(t, db, "statement_timeout", "transaction_timeout")
 	apply := func() error {
 		conn, err := store.Connect(ctx, url)
@@ -96,7 +96,7 @@ func TestSchemaOutlastsTimeouts(t *testing.T) {
 	outlast(t, db, func() { require.NoError(t, holder.Rollback(ctx)) }, apply)
 
 	holder = begin(t, db)
-	execute(t, holder, `LOCK TABLE outbox.subscriptions`)
+	pgtest.Execute(t, holder, `LOCK TABLE outbox.subscriptions`)
 	limit(t, db, "lock_timeout")
 	require.ErrorContains(t, apply(), "lock timeout")
 }

@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -78,16 +77,7 @@ func TestBudgetClosesWhatIsIdleElsewhere(t *testing.T) {
 // Where all connections are in use, the bound gives way: an exchange never waits for another.
 func TestBudgetGivesWay(t *testing.T) {
 	const inFlight = 6
-	var arrived sync.WaitGroup
-	arrived.Add(inFlight)
-	s := receiver.Play(t, func(c net.Conn) {
-		if receiver.ReadRequest(c) == nil {
-			arrived.Done()
-			arrived.Wait()
-			_, _ = io.WriteString(c, accepted)
-			receiver.Silence(c)
-		}
-	})
+	s := receiver.Play(t, meeting(inFlight))
 	var c census
 	tr := c.sharing(t, 1, NewBudget(2))[0]
 	var group sync.WaitGroup

@@ -104,16 +104,7 @@ func TestClosedUnderTheRequest(t *testing.T) {
 
 func TestKeepsSomeAndForAWhile(t *testing.T) {
 	const inFlight, kept = 6, 3
-	var together sync.WaitGroup
-	together.Add(inFlight)
-	s := receiver.Play(t, func(c net.Conn) {
-		if receiver.ReadRequest(c) == nil {
-			together.Done()
-			together.Wait()
-			_, _ = io.WriteString(c, accepted)
-			receiver.Silence(c)
-		}
-	})
+	s := receiver.Play(t, meeting(inFlight))
 	tr := newTransport(t, func(tr *Transport) { tr.MaxIdlePerHost, tr.IdleTimeout = kept, 200*time.Millisecond })
 	started := time.Now()
 	var group sync.WaitGroup
@@ -174,4 +165,18 @@ func (t *Transport) idle() (n int) {
 		n += len(conns)
 	}
 	return n
+}
+
+// meeting answers no request before as many are there at once.
+func meeting(size int) receiver.Script {
+	var together sync.WaitGroup
+	together.Add(size)
+	return func(c net.Conn) {
+		if receiver.ReadRequest(c) == nil {
+			together.Done()
+			together.Wait()
+			_, _ = io.WriteString(c, accepted)
+			receiver.Silence(c)
+		}
+	}
 }
