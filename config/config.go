@@ -1,7 +1,10 @@
 // Package config holds the settings of the relay: what relay.yaml and the environment say, with the defaults filled in.
 package config
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Config is one relay's settings. Default gives a value of each but Database.URL.
 type Config struct {
@@ -13,7 +16,12 @@ type Config struct {
 	Retention     time.Duration // How long events and their log are kept; 0 keeps them for ever. Default: 720h.
 	EventTypes    []EventType   // The catalogue of event types.
 	Subscriptions []Subscription
+
+	warnings []string
 }
+
+// Warnings returns a line for each RELAY_ variable that Load found and that sets nothing, as it looks like no key.
+func (c *Config) Warnings() []string { return slices.Clone(c.warnings) }
 
 // Database says where Postgres is.
 type Database struct {
@@ -29,13 +37,15 @@ type Replication struct {
 
 // Delivery says how events are sent and what counts as received.
 type Delivery struct {
-	Timeout                    time.Duration // Until the status line and headers have arrived. Default: 15s.
-	Body                       Body          // Default: envelope.
-	Accept                     []string      // Codes (200) and classes (2xx) that mean accepted. Default: 200.
-	RetryOn                    []string      // "unreachable", codes and classes that are tried again. Default: unreachable.
-	DisableOn                  []string      // Codes that also switch the subscription off. Default: none.
-	Retry                      Retry
-	Concurrency                int // Requests in flight, in all. Default: 512.
+	Timeout   time.Duration // Until the status line and headers have arrived. Default: 15s.
+	Body      Body          // Default: envelope.
+	Accept    []string      // Codes (200) and classes (2xx) that mean accepted. Default: 200.
+	RetryOn   []string      // "unreachable", codes and classes that are tried again. Default: unreachable.
+	DisableOn []string      // Codes that also switch the subscription off. Default: none.
+	Retry     Retry
+	// Requests in flight, in all. It is no strict bound: one that has been in flight for over half a second no longer
+	// counts, and each subscription may have two in any case. Default: 512.
+	Concurrency                int
 	ConcurrencyPerSubscription int // Requests in flight to one subscription. Default: 64.
 }
 

@@ -77,7 +77,7 @@ func TestASchemaByEnvironment(t *testing.T) {
 
 	t.Setenv("RELAY_EVENT_TYPES", `[{"type": "a", "sample": "{}", "schema": {"required": ["minLength"]}}]`)
 	_, err = Load("")
-	require.EqualError(t, err, "event_types[0].sample: does not satisfy its schema: missing property 'minLength'")
+	require.EqualError(t, err, "event_types[0].sample (RELAY_EVENT_TYPES): does not satisfy its schema: missing property 'minLength'")
 }
 
 func TestASchemaMayTakeOverKeys(t *testing.T) {

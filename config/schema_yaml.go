@@ -3,64 +3,27 @@ package config
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"strings"
+	"errors"
 
 	"go.yaml.in/yaml/v3"
 )
 
-// noteSchemas keeps the schemas that are written as mappings, as JSON text in the order of their keys: viper lower-cases
-// keys, and Go's maps forget the order. root is a document's node that yaml has decoded before, so it holds no cycles;
-// path is where its event types are, or name the variable whose whole text they are.
-func (l *loader) noteSchemas(types *yaml.Node, path string) {
-	if types = follow(types); types == nil || types.Kind != yaml.SequenceNode {
-		return
+// schema returns what is written as a mapping as JSON text, in the order of its keys: viper lower-cases keys, and Go's
+// maps forget the order. JSON text is returned as it is.
+func (l *loader) schema(n *yaml.Node, path string) any {
+	value := l.decode(n, path) // Refuses cycles, and keys that are there twice.
+	if value == nil || n.Kind == yaml.ScalarNode && n.ShortTag() != "!!bool" {
+		return value
 	}
-	for i, item := range types.Content {
-		schema := valueOf(follow(item), "schema")
-		if schema == nil || schema.Kind == yaml.ScalarNode && schema.ShortTag() != "!!bool" {
-			continue
-		}
-		at := fmt.Sprintf("%s[%d].schema", path, i)
-		text, err := nodeJSON(schema)
-		if err != nil {
-			l.fault(at, "is nothing that JSON can express: %v", err)
-			l.schemas[at] = ""
-			continue
-		}
-		l.schemas[at] = string(indentJSON(text))
-	}
-}
-
-// follow returns what a document or an alias stands for.
-func follow(n *yaml.Node) *yaml.Node {
-	for n != nil {
-		switch {
-		case n.Kind == yaml.AliasNode:
-			n = n.Alias
-		case n.Kind == yaml.DocumentNode && len(n.Content) > 0:
-			n = n.Content[0]
-		case n.Kind == yaml.DocumentNode:
-			return nil
-		default:
-			return n
-		}
-	}
-	return nil
-}
-
-// valueOf returns what a mapping holds under a key, in any case as elsewhere; nil: nothing.
-func valueOf(n *yaml.Node, key string) *yaml.Node {
-	if n == nil || n.Kind != yaml.MappingNode {
+	text, err := nodeJSON(n)
+	if err != nil {
+		l.fault(path, "is nothing that JSON can express: %v", err)
 		return nil
 	}
-	for i := 0; i+1 < len(n.Content); i += 2 {
-		if strings.EqualFold(n.Content[i].Value, key) {
-			return follow(n.Content[i+1])
-		}
-	}
-	return nil
+	return JSONSchema(indentJSON(text))
 }
+
+var errNullKey = errors.New("null is no key")
 
 // nodeJSON writes a node as JSON, its keys in their order.
 func nodeJSON(n *yaml.Node) ([]byte, error) {
@@ -73,7 +36,11 @@ func nodeJSON(n *yaml.Node) ([]byte, error) {
 			if i > 0 {
 				out.WriteByte(',')
 			}
-			key, err := json.Marshal(follow(n.Content[i]).Value)
+			name := follow(n.Content[i])
+			if name.ShortTag() == "!!null" {
+				return nil, errNullKey
+			}
+			key, err := json.Marshal(name.Value)
 			if err != nil {
 				return nil, err
 			}

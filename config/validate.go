@@ -16,13 +16,6 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// faults gathers what is wrong, by path.
-type faults []Fault
-
-func (f *faults) add(path, format string, args ...any) {
-	*f = append(*f, Fault{path, fmt.Sprintf(format, args...)})
-}
-
 // Validate returns everything that is wrong with the values. A missing database.url is not: see RequireDatabase.
 func (c *Config) Validate() []Fault {
 	var f faults
@@ -77,19 +70,22 @@ func (d Delivery) validate(f *faults) {
 	validateCodes(f, "delivery.accept", d.Accept, "")
 	validateCodes(f, "delivery.retry_on", d.RetryOn, "unreachable")
 	validateCodes(f, "delivery.disable_on", d.DisableOn, "")
-	for path, codes := range map[string][]string{"delivery.retry_on": d.RetryOn, "delivery.disable_on": d.DisableOn} {
-		for i, code := range codes {
-			if j := slices.IndexFunc(d.Accept, func(a string) bool { return overlap(a, code) }); j >= 0 {
-				f.add(fmt.Sprintf("%s[%d]", path, i), "%s is accepted already, by delivery.accept[%d] (%s)", code, j, d.Accept[j])
-			}
-		}
-	}
+	d.validateAccepted(f, "delivery.retry_on", d.RetryOn)
+	d.validateAccepted(f, "delivery.disable_on", d.DisableOn)
 	d.Retry.validate(f)
 	if d.Concurrency < 1 || d.Concurrency > 100_000 {
 		f.add("delivery.concurrency", "%d is out of range: 1 to 100000", d.Concurrency)
 	}
 	if d.ConcurrencyPerSubscription < 1 || d.ConcurrencyPerSubscription > 10_000 {
 		f.add("delivery.concurrency_per_subscription", "%d is out of range: 1 to 10000", d.ConcurrencyPerSubscription)
+	}
+}
+
+func (d Delivery) validateAccepted(f *faults, path string, codes []string) {
+	for i, code := range codes {
+		if j := slices.IndexFunc(d.Accept, func(a string) bool { return overlap(a, code) }); j >= 0 {
+			f.add(fmt.Sprintf("%s[%d]", path, i), "%s is accepted already, by delivery.accept[%d] (%s)", code, j, d.Accept[j])
+		}
 	}
 }
 
@@ -172,7 +168,9 @@ func validateEventTypes(f *faults, types []EventType) {
 		}
 		seen[t.Type] = i
 		var value any
-		if err := json.Unmarshal([]byte(t.Sample), &value); err != nil {
+		if t.Sample == "" {
+			f.add(at+".sample", "is missing: write JSON text, such as '{}'")
+		} else if err := json.Unmarshal([]byte(t.Sample), &value); err != nil {
 			f.add(at+".sample", "is not JSON: %s", jsonError(err))
 		}
 		validateSchema(f, at, t)

@@ -54,7 +54,8 @@
 //
 // An advisory lock, held on the replication connection, makes one relay the only one to work with the slot; the others
 // look every second whether it is free. All of them claim what is due. A row is changed only by who holds its lease. One that
-// was held still (SIGSTOP, a suspended machine) gives up its stream before it reads on: another may lead (pulse.go).
+// was held still (SIGSTOP, a suspended machine) gives up its stream before it reads on: another may lead (pulse.go). One of which
+// Postgres hears nothing any more is found out by whoever stands by, and by itself where it lives (deaf.go).
 //
 // # Stopping
 //

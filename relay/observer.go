@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// heartbeatEvery is how often this relay's row in outbox.relays and its statistics are written.
+	// heartbeatEvery is how often this relay's row in outbox.relays and its statistics are written, beside the moments at which
+	// it begins or ceases to lead or to stand by.
 	heartbeatEvery = 5 * time.Second
 
 	// backlogEvery is how often the leader counts what waits in the database, at least, and backlogShare bounds what that
@@ -68,7 +69,11 @@ func (o *observer) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		o.note(ctx, o.write(ctx))
 		o.relay.health.forget(time.Now())
-		sleep(ctx, heartbeatEvery)
+		select {
+		case <-ctx.Done():
+		case <-o.relay.changed:
+		case <-time.After(heartbeatEvery):
+		}
 	}
 	counting.Wait()
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)

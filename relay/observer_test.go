@@ -73,3 +73,29 @@ func TestObserverCountsWhatWaits(t *testing.T) {
 		require.Zero(t, b.last().Pending)
 	})
 }
+
+// Who looks sees at once that a relay is ready, or is so no more.
+func TestObserverTellsOfAChangeAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newObserverBench(t)
+		var ready []bool
+		b.db.exec["beat"] = func(args []any) (int64, error) {
+			ready = append(ready, args[7].(bool))
+			return 1, nil
+		}
+		go b.run(ctx)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		ready = nil
+		b.relay.setReason("the stream ended")
+		time.Sleep(time.Millisecond)
+		b.relay.setReason("the stream ended again")
+		time.Sleep(time.Millisecond)
+		b.relay.setStandby()
+		time.Sleep(time.Millisecond)
+		b.relay.setLeading(true)
+		time.Sleep(time.Millisecond)
+		synctest.Wait()
+		require.Equal(t, []bool{false, true, true}, ready)
+	})
+}

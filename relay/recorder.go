@@ -48,7 +48,8 @@ type recorder struct {
 	spilled func(subscription uuid.UUID, now bool) // A pending delivery was written down; now: due at once.
 	failing func(error)                            // The database takes no writes; called at each failure.
 
-	failed atomic.Bool // The last try failed.
+	failed atomic.Bool                        // The last try failed.
+	giveUp atomic.Pointer[context.CancelFunc] // Ends the try under way.
 
 	mu        sync.Mutex
 	entries   []entry
@@ -220,7 +221,7 @@ func (r *recorder) abandon() {
 func (r *recorder) write(ctx context.Context, batch []entry) bool {
 	backoff := 50 * time.Millisecond
 	for {
-		err := r.flush(ctx, batch)
+		err := r.try(ctx, batch)
 		if err == nil {
 			if r.failed.Swap(false) {
 				r.log.Info("the database takes writes again")
@@ -241,6 +242,22 @@ func (r *recorder) write(ctx context.Context, batch []entry) bool {
 		case <-time.After(backoff):
 		}
 		backoff = min(2*backoff, 2*time.Second)
+	}
+}
+
+// try writes a batch once, unless it is called off.
+func (r *recorder) try(ctx context.Context, batch []entry) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	r.giveUp.Store(&cancel)
+	defer r.giveUp.Store(nil)
+	return r.flush(ctx, batch)
+}
+
+// reconnect has the try under way given up, whose connection leads nowhere, and made again over another.
+func (r *recorder) reconnect() {
+	if giveUp := r.giveUp.Load(); giveUp != nil {
+		(*giveUp)()
 	}
 }
 

@@ -62,6 +62,9 @@ type Relay struct {
 	letGo      atomic.Pointer[context.CancelFunc] // Ends the wait of a session that has ended.
 	everLed    bool
 	yield      yielding
+	watch      senderWatch // Of the relay that has the slot.
+
+	changed chan struct{} // Tells the observer that leading or standby changed.
 
 	mu      sync.Mutex
 	leading bool
@@ -93,7 +96,7 @@ func New(cfg *config.Config, o Options) (*Relay, error) {
 	}
 	connections := connectionsWithin(openFilesLimit())
 	r := &Relay{
-		cfg: cfg, log: o.Logger, policy: policy, tracker: &tracker{}, reason: "starting",
+		cfg: cfg, log: o.Logger, policy: policy, tracker: &tracker{}, reason: "starting", changed: make(chan struct{}, 1),
 		sender: NewSender(SenderOptions{
 			Timeout: cfg.Delivery.Timeout, Guard: guard, UserAgent: "relay/" + o.Version,
 			RequireHTTPS: cfg.Network.RequireHTTPS, MaxIdlePerHost: cfg.Delivery.ConcurrencyPerSubscription,
@@ -319,10 +322,8 @@ func (r *Relay) leads() bool {
 func (r *Relay) setLeading(leading bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.leading = leading
-	if leading {
-		r.everLed, r.standby = true, false
-	}
+	r.everLed = r.everLed || leading
+	r.become(leading, r.standby && !leading)
 }
 
 func (r *Relay) setStandby() {
@@ -331,13 +332,26 @@ func (r *Relay) setStandby() {
 	if !r.standby {
 		r.log.Info("standing by: another relay has the slot", "slot", r.cfg.Replication.Slot)
 	}
-	r.standby = true
+	r.become(r.leading, true)
 }
 
 func (r *Relay) setReason(reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reason, r.leading, r.standby = reason, false, false
+	r.reason = reason
+	r.become(false, false)
+}
+
+// become changes what this relay is, and has others told of it at once. The caller holds mu.
+func (r *Relay) become(leading, standby bool) {
+	if leading == r.leading && standby == r.standby {
+		return
+	}
+	r.leading, r.standby = leading, standby
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 }
 
 // ifRunning hides the error of a start that was called off.
@@ -422,16 +436,20 @@ func refuseASCII(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// retryStart tries to set up until it is done, can't be done, or patience ends.
+// retryStart tries to set up until it is done, can't be done, or patience ends. It logs a fault once, not at each try.
 func (r *Relay) retryStart(ctx context.Context, do func(context.Context) error) error {
-	deadline := time.Now().Add(startPatience)
+	deadline, said := time.Now().Add(startPatience), ""
 	for {
 		err := do(ctx)
 		if err == nil || ctx.Err() != nil || !passing(err) || time.Now().After(deadline) {
 			return mend(err)
 		}
-		r.setReason("cannot set up: " + explain(err))
-		r.log.Warn("cannot set up yet; trying again", "error", explain(err))
+		what := explain(err)
+		r.setReason("cannot set up: " + what)
+		if what != said {
+			r.log.Warn("cannot set up yet; trying again each second", "for", startPatience.String(), "error", what)
+			said = what
+		}
 		sleep(ctx, time.Second)
 	}
 }

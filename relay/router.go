@@ -36,7 +36,9 @@ type router struct {
 	record   *recorder
 	metrics  *metrics
 	pause    func(ctx context.Context, d time.Duration) error // Waits for room, at most d, answering the server meanwhile.
-	giveBack func(*delivery)                                  // Has a claimed delivery released unsent.
+	// beside does what may take its time, answering the server meanwhile.
+	beside   func(ctx context.Context, do func(context.Context) error) error
+	giveBack func(*delivery) // Has a claimed delivery released unsent.
 
 	subscriptions *directory
 	matched       []*subscription
@@ -58,6 +60,7 @@ func newRouter() *router {
 		subscriptions: newDirectory(),
 		off:           make(map[uuid.UUID]map[int64]struct{}),
 		read:          make(map[int64]bool),
+		beside:        func(ctx context.Context, do func(context.Context) error) error { return do(ctx) },
 	}
 }
 
@@ -143,10 +146,14 @@ func (r *router) lookUp(ctx context.Context) error {
 
 // recorded asks which of these deliveries stand in the database. On a connection that hangs it must not wait for ever: the
 // stream would with it.
-func (r *router) recorded(ctx context.Context, ids []uuid.UUID) (map[uuid.UUID]struct{}, error) {
+func (r *router) recorded(ctx context.Context, ids []uuid.UUID) (found map[uuid.UUID]struct{}, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
-	return store.Recorded(ctx, r.db, ids)
+	err = r.beside(ctx, func(ctx context.Context) (err error) {
+		found, err = store.Recorded(ctx, r.db, ids)
+		return err
+	})
+	return found, err
 }
 
 // drop lets go of what was gathered: the stream has ended, and brings it again.

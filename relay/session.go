@@ -100,7 +100,11 @@ func (r *Relay) session(intake context.Context) error {
 	if slot, err := store.FindSlot(looking, r.db, r.cfg.Replication.Slot); err != nil {
 		return err
 	} else if slot != nil && slot.Active {
-		return errStandby // Without taking a walsender to find out.
+		if freed, err := r.watchLeader(looking); err != nil {
+			return err
+		} else if !freed {
+			return errStandby // Without taking a walsender to find out.
+		}
 	} else if yields, err := r.yields(looking, slot); err != nil {
 		return err
 	} else if yields {
@@ -125,6 +129,12 @@ func (r *Relay) session(intake context.Context) error {
 	err = r.readStream(intake, conn, ready)
 	if intake.Err() == nil {
 		r.setReason("the stream ended")
+		if errors.Is(err, errUnheard) { // The pool's connections are as dead, most likely.
+			_ = conn.Conn().Close()
+			r.db.Reset()
+			r.recorder.reconnect()
+			defer r.endOwnSender(intake, conn.PID())
+		}
 		// The lead goes with the connection: where that still lives, whoever takes over finds all of this stream in the database.
 		owning, cancel := context.WithTimeout(intake, ownWithin)
 		defer cancel()
@@ -181,7 +191,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
 		conn: conn, hurry: make(chan struct{}, 1), log: r.log, router: route, tracker: r.tracker, metrics: r.metrics, room: r.dispatch.room,
-		pulse: &r.pulse, persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(),
+		pulse: &r.pulse, persisted: &atomic.Uint64{}, relations: make(map[uint32]*relation), sent: ready.confirmed, heardAt: time.Now(), readAt: time.Now(),
 		serverEnd: ready.confirmed, unknown: make(map[byte]bool), slot: r.cfg.Replication.Slot, deadAfter: deadAfter(senderTimeout),
 	}
 	t.status = func(ctx context.Context, s pglogrepl.StandbyStatusUpdate) error {
@@ -189,7 +199,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	}
 	t.persisted.Store(uint64(ready.confirmed))
 	r.persisted.Store(uint64(ready.confirmed))
-	route.pause = t.pause
+	route.pause, route.beside = t.pause, t.beside
 	r.yield.took()
 	r.setLeading(true)
 	r.log.Info("relaying", "slot", r.cfg.Replication.Slot, "from", ready.confirmed.String())
@@ -208,6 +218,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	group.Go(func() error { return r.checkpoints(groupCtx, t) })
 	group.Go(func() error { return r.lookAhead(groupCtx, route) })
 	group.Go(func() error { return r.watchPublication(groupCtx, ready.state) })
+	group.Go(func() error { return r.watchOwnSender(groupCtx, conn.PID(), &t.silence) })
 	err = group.Wait()
 	if intake.Err() != nil {
 		return r.endStream(t)

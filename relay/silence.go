@@ -13,7 +13,7 @@ import (
 const (
 	// askAfter is how long the server may be silent before it is asked to say something, with every status from then on. It is
 	// short, since a server that decodes looks at what it was sent seldom, and answers only what has come by then.
-	askAfter = 3 * time.Second
+	askAfter = 2 * time.Second
 
 	// deadAtLeast is how long a stream on which nothing comes is kept in any case.
 	deadAtLeast = 30 * time.Second
@@ -30,7 +30,7 @@ const (
 // deadAfter is how long the server may be silent before its connection counts as dead: a half-open one would be waited on for
 // ever. A walsender that decodes a big transaction of which nothing is published reads what it was sent, and answers, once half of
 // wal_sender_timeout has passed since it last did (WalSndUpdateProgress and WalSndWriteData in PostgreSQL's walsender.c); without a
-// timeout it does neither until the transaction ends.
+// timeout it does neither until the transaction ends. Most dead connections are found out sooner, by asking over another (deaf.go).
 func deadAfter(senderTimeout time.Duration) time.Duration {
 	if senderTimeout == 0 {
 		return deadUnheard

@@ -146,6 +146,11 @@ func (r *Relay) slotFault(slot *store.Slot, state *store.State, p *store.Publica
 	switch {
 	case slot == nil:
 		return "it is missing", nil
+	case slot.Plugin == "":
+		return "", &ConfigError{
+			Fault: fmt.Sprintf("replication slot %q belongs to something else (it is a physical slot, such as a standby's)", r.cfg.Replication.Slot),
+			Mend:  "set replication.slot to a name of its own",
+		}
 	case slot.Plugin != "pgoutput" || slot.Database != r.database:
 		return "", &ConfigError{
 			Fault: fmt.Sprintf("replication slot %q belongs to something else (plugin %q, database %q)",

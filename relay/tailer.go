@@ -63,8 +63,10 @@ type tailer struct {
 	safe      atomic.Uint64 // What could be confirmed now, for whoever persists it.
 	sent      pglogrepl.LSN
 	sentAt    time.Time
-	heardAt   time.Time // When the server was last heard of, or could not be.
-	asked     int       // How often the server has asked since a position was confirmed.
+	heardAt   time.Time    // When the server was last heard of, or could not be.
+	readAt    time.Time    // When something last came from it.
+	silence   atomic.Int64 // For how long nothing had come, in nanoseconds, when it was last spoken to.
+	asked     int          // How often the server has asked since a position was confirmed.
 	unknown   map[byte]bool
 }
 
@@ -108,7 +110,7 @@ func (t *tailer) readSome(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the stream: %w", err)
 		}
-		t.heardAt = now
+		t.heardAt, t.readAt = now, now
 		if err := t.handle(ctx, msg); err != nil {
 			return err
 		}
@@ -311,6 +313,7 @@ func (t *tailer) send(position pglogrepl.LSN, now time.Time) error {
 		t.asked = 0
 	}
 	t.sent, t.sentAt = position, now
+	t.silence.Store(int64(now.Sub(t.readAt)))
 	return nil
 }
 
@@ -329,6 +332,28 @@ func (t *tailer) pause(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 	return t.speak(false)
+}
+
+// beside does something that may take its time, and goes on speaking to the server meanwhile.
+func (t *tailer) beside(ctx context.Context, do func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var err error
+	done := make(chan struct{})
+	go func() { defer close(done); err = do(ctx) }()
+	for {
+		select {
+		case <-done:
+			return err
+		case <-time.After(statusEvery):
+		}
+		t.heardAt = time.Now() // We did not listen.
+		if err := t.speak(false); err != nil {
+			cancel()
+			<-done
+			return err
+		}
+	}
 }
 
 // finish confirms what is settled and ends the stream in order, so that the server has heard it before the connection

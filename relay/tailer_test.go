@@ -215,7 +215,7 @@ func TestTailerKeepsAnIdleStream(t *testing.T) {
 			}
 			said = len(b.told)
 		}
-		require.InDelta(t, 900, asked, 20, "after askAfter, with the next status")
+		require.InDelta(t, time.Hour/(askAfter+statusEvery), asked, 30, "after askAfter, with the next status")
 	})
 }
 
@@ -238,6 +238,26 @@ func TestTailerGoesOnSpeakingWhileThereIsNoRoom(t *testing.T) {
 		b.err = errors.New("broken pipe")
 		time.Sleep(time.Minute)
 		require.ErrorContains(t, b.pause(ctx, time.Second), "confirm a position: broken pipe")
+	})
+}
+
+func TestTailerGoesOnSpeakingBesideALookup(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newTailerBench()
+		asks := func(ctx context.Context) error {
+			select {
+			case <-time.After(20 * time.Second):
+				return errStandby
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		require.ErrorIs(t, b.beside(ctx, asks), errStandby)
+		require.InDelta(t, 20, len(b.told), 2)
+		began := time.Now()
+		b.err = errors.New("broken pipe")
+		require.ErrorContains(t, b.beside(ctx, asks), "confirm a position: broken pipe")
+		require.Equal(t, statusEvery, time.Since(began), "what it did is called off")
 	})
 }
 

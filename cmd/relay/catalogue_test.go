@@ -58,8 +58,10 @@ func TestTheCatalogueFollowsTheFile(t *testing.T) {
   - {type: b.mine, description: Now declared., sample: '3'}
 `)
 	s := do("docs")
-	require.Equal(t, "relay: note: relay.yaml says otherwise of b.mine, user.invited: `relay init` brings it in, as the next start does\n", s.err)
-	require.Contains(t, s.out, "order.paid", "the table is what counts")
+	require.Equal(t, "relay: note: relay.yaml's b.mine, user.invited are not what the database has: `relay run` or `relay init` brings it up to date\n", s.err)
+	require.Contains(t, s.out, "b.mine\n  Now declared.\n\n    3\n")
+	require.Contains(t, s.out, "bob@example.com")
+	require.Contains(t, s.out, "order.paid", "what the file does not name is the database's")
 
 	did(t, "init")
 	require.Equal(t, []string{"a.mine|1||false", "b.mine|3||true", "user.invited|{\"email\": \"bob@example.com\"}|{\n  \"required\": [\n    \"email\"\n  ]\n}|true"},
@@ -69,6 +71,24 @@ func TestTheCatalogueFollowsTheFile(t *testing.T) {
 	declare(t, "")
 	did(t, "init")
 	require.Equal(t, []string{"a.mine"}, pgtest.Value[[]string](t, db, "SELECT array_agg(type) FROM outbox.event_types"))
+}
+
+func TestTheFileIsLaidOverTheDatabase(t *testing.T) {
+	on(t, pgtest.Migrated(t))
+	r := receiver.New(t, nil)
+	declare(t, catalogue)
+	did(t, "init")
+	declare(t, catalogue+"  - {type: a.new, description: New., sample: '{\"new\": 1}'}\n")
+	const note = "relay: note: relay.yaml's a.new is not in the database yet: `relay run` or `relay init` brings it up to date\n"
+	s := do("docs")
+	require.Equal(t, note, s.err)
+	require.Equal(t, "a.new\n  New.\n\n    {\"new\": 1}\n\n"+did(t, "docs", "--config", writeFile(t, catalogue)), s.out)
+	require.Len(t, jsonLines[map[string]any](t, did(t, "docs", "--json")), 3)
+
+	s = do("test", r.URL())
+	require.Equal(t, note, s.err)
+	require.Contains(t, s.out, "(a.new)\n")
+	require.Contains(t, string(r.Requests()[0].Body), `"data":{"new": 1}`)
 }
 
 func TestDocsNeedNoDatabase(t *testing.T) {

@@ -34,7 +34,8 @@ func newDemoCommand(p *program) *cobra.Command {
 			"and show live what is committed, delivered, rejected and retried. In the end\n" +
 			"every committed event is looked for at the healthy subscriber, and every event\n" +
 			"that was rolled back everywhere: the exit code is 0 where all came and none of\n" +
-			"these did. Nothing is left behind.",
+			"these did. Nothing is left behind. It has settings of its own, and reads no\n" +
+			"relay.yaml, whatever --config says.",
 		Example: "  relay demo\n  relay demo --for 20s --rate 200",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,8 +74,8 @@ func (p *program) runDemo(ctx context.Context, o demo.Options) error {
 
 // terminalSize returns what tells the size of the terminal that stdout is, or nil where it is none that can be drawn on.
 func (p *program) terminalSize() func() (width, height int) {
-	file, ok := p.stdout.(*os.File)
-	if !ok || terminalWidth(file) == 0 || os.Getenv("TERM") == "dumb" {
+	file := fileOf(p.stdout)
+	if file == nil || terminalWidth(file) == 0 || os.Getenv("TERM") == "dumb" {
 		return nil
 	}
 	return func() (int, int) {

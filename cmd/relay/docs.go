@@ -17,9 +17,9 @@ func newDocsCommand(p *program) *cobra.Command {
 		Short: "Show the event types with their sample payloads",
 		Long: "Show the catalogue: each event type with its description, a sample payload\n" +
 			"and, where it has one, the JSON Schema of its payloads. It is in the table\n" +
-			"outbox.event_types, which relay.yaml keeps at each start and which may be\n" +
-			"written by SQL too. --json is for programs: type, description, sample and\n" +
-			"schema.",
+			"outbox.event_types, which each start brings up to date with relay.yaml and\n" +
+			"which may be written by SQL too; what the file says counts here before that.\n" +
+			"--json is for programs: type, description, sample and schema.",
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			types, err := p.openCatalogue(cmd.Context())

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/relay"
 )
 
@@ -47,19 +48,46 @@ func (p *program) report(err error) int {
 	return exitFailed
 }
 
-// complain prints an error on stderr: `relay: …`, one line for each of its own.
+// complain prints an error on stderr: `relay: …`, a line for each fault, or a record each where the log is for programs.
 func (p *program) complain(err error) {
-	for line := range strings.Lines(err.Error()) {
-		if line = strings.TrimSpace(line); line != "" {
-			_, _ = fmt.Fprintln(p.stderr, "relay: "+printable(line))
+	log := p.records.Load()
+	for _, fault := range faults(err) {
+		if log != nil {
+			log.Error("ended", "error", fault)
+			continue
 		}
+		_, _ = fmt.Fprintln(p.stderr, "relay: "+printable(fault))
 	}
+}
+
+// faults returns what an error says, fault by fault: those of the settings, and those that were joined. What comes from
+// outside may hold line ends; they make no other fault.
+func faults(err error) (all []string) {
+	var settings *config.Error
+	joined, several := any(err).(interface{ Unwrap() []error })
+	switch {
+	case errors.As(err, &settings):
+		for _, f := range settings.Faults {
+			all = append(all, f.String())
+		}
+	case several && err.Error() == errors.Join(joined.Unwrap()...).Error():
+		for _, e := range joined.Unwrap() {
+			all = append(all, faults(e)...)
+		}
+	default:
+		all = append(all, err.Error())
+	}
+	return all
 }
 
 // explain says what a person can do about an error of the database, where one is known.
 func explain(err error) error {
 	var known *relay.ConfigError
 	var pg *pgconn.PgError
+	var refused *pgconn.ConnectError
+	if errors.As(err, &refused) { // It has a line for each address that was tried.
+		return errors.New(strings.Join(strings.Fields(err.Error()), " "))
+	}
 	if errors.As(err, &known) || !errors.As(err, &pg) {
 		return err
 	}

@@ -91,9 +91,7 @@ func setHelp(root *cobra.Command) {
 	}
 	root.SetHelpCommand(newHelpCommand(root))
 	root.SetHelpCommandGroupID(groupRest)
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
-	})
+	root.SetFlagErrorFunc(explainFlag)
 }
 
 // newHelpCommand is cobra's, but for a command that is not there: that one answers with help and success.

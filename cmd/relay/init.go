@@ -30,6 +30,7 @@ func (p *program) init(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	warnOfSettings(cfg, log)
 	engine, err := relay.New(cfg, relay.Options{Logger: log, Version: thisBuild().Version})
 	if err != nil {
 		return usageError{err}

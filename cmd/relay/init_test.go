@@ -1,7 +1,9 @@
 package main
 
 import (
+	"net"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -41,6 +43,25 @@ func TestInitSaysHowFarItCame(t *testing.T) {
 	require.Equal(t, "schema outbox is in place\n", s.out)
 	require.Contains(t, s.err, "belongs to something else")
 	require.Contains(t, s.err, "; set replication.slot to a name of its own\n")
+}
+
+func TestVariablesThatSetNothing(t *testing.T) {
+	on(t, pgtest.URL(t))
+	t.Setenv("RELAY_TEAM_OWNER", "somebody")
+	taken, err := net.Listen("tcp", "127.0.0.1:0") // So that run ends by itself.
+	require.NoError(t, err)
+	defer taken.Close()
+	t.Setenv("RELAY_HTTP_LISTEN", taken.Addr().String())
+	const warning = "RELAY_TEAM_OWNER: no key has this name, so it sets nothing"
+	s := do("init")
+	require.Equal(t, exitDone, s.code)
+	require.Equal(t, 1, strings.Count(s.err, "\n"))
+	require.Contains(t, s.err, `level=WARN msg="a variable sets nothing" reason="`+warning+`"`)
+	require.Contains(t, do("run").err, `level=WARN msg="a variable sets nothing" reason="`+warning+`"`)
+	s = do("check")
+	require.Equal(t, exitDone, s.code)
+	require.Contains(t, s.out, "warning  environment: "+warning+"\n         mend: set the key that was meant, or unset it where none was\n")
+	require.Empty(t, do("log").err)
 }
 
 func TestCheck(t *testing.T) {

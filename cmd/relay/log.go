@@ -32,9 +32,11 @@ func newLogCommand(p *program) *cobra.Command {
 		Short: "Show what was sent, newest events first",
 		Long: "Show what was sent, or is to be sent, newest events first: one entry for each\n" +
 			"event and subscription. The same is in the view outbox.delivery_log, whose\n" +
-			"columns --json has.",
-		Example: "  relay log --user 42\n  relay log --status failed --json | jq -r .delivery_id | xargs relay replay",
-		Args:    noArgs,
+			"columns --json has. `relay replay --subscription` sends again what a receiver\n" +
+			"did not take.",
+		Example: "  relay log --user 42\n" +
+			"  relay log --status failed --limit 1000 --json | jq -r .url | sort | uniq -c",
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			filter.Status = outbox.Status(status)
 			if status != "" && !slices.Contains(statuses, filter.Status) {
@@ -47,10 +49,10 @@ func newLogCommand(p *program) *cobra.Command {
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&filter.UserID, "user", "", "only events about this `user`")
-	flags.StringVar(&status, "status", "", "only deliveries with this `status`: "+joinStatuses())
-	flags.StringVar(&filter.Type, "type", "", "only events of this `type`, such as user.invited")
-	flags.StringVar(&filter.Tenant, "tenant", "", "only events of this `tenant`")
+	flags.Var((*filled)(&filter.UserID), "user", "only events about this `user`")
+	flags.Var((*filled)(&status), "status", "only deliveries with this `status`: "+joinStatuses())
+	flags.Var((*filled)(&filter.Type), "type", "only events of this `type`, such as user.invited")
+	flags.Var((*filled)(&filter.Tenant), "tenant", "only events of this `tenant`")
 	flags.IntVar(&filter.Limit, "limit", outbox.DefaultLimit, "show at most `n` deliveries")
 	jsonFlag(cmd, &asJSON)
 	return cmd
@@ -71,39 +73,49 @@ func (p *program) log(ctx context.Context, filter outbox.Filter, asJSON bool) er
 	}
 	defer db.Close()
 
+	list, out := newLogTable(filter), newEncoder(p.stdout)
+	show := list.add
 	if asJSON {
-		out := newEncoder(p.stdout)
-		return eachDelivery(ctx, db, filter, func(d *outbox.Delivery) error { return out.Encode(d) })
+		show = func(d *outbox.Delivery) error { return out.Encode(d) }
 	}
-	list := newLogTable(filter)
-	if err := eachDelivery(ctx, db, filter, list.add); err != nil {
+	more, err := eachDelivery(ctx, db, filter, show)
+	switch {
+	case err != nil:
 		return err
-	}
-	if len(list.rows) == 0 {
+	case asJSON:
+	case len(list.rows) == 0:
 		return p.sayLogEmpty(ctx, cfg, db, filter)
+	default:
+		err = list.write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout))
 	}
-	return list.write(p.stdout, terminalWidth(p.stdout), inColor(p.stdout))
+	if more && err == nil {
+		p.note("%d shown, there are more: --limit N", filter.Limit)
+	}
+	return err
 }
 
-// eachDelivery reads the log page by page, so that memory holds no more than one page of payloads.
-func eachDelivery(ctx context.Context, db *pgxpool.Pool, filter outbox.Filter, do func(*outbox.Delivery) error) error {
-	for left := filter.Limit; left > 0; left -= logPage {
-		filter.Limit = min(left, logPage)
+// eachDelivery reads the log page by page, so that memory holds no more than one page of payloads. It returns whether
+// there are more than the filter's limit.
+func eachDelivery(ctx context.Context, db *pgxpool.Pool, filter outbox.Filter, do func(*outbox.Delivery) error) (more bool, err error) {
+	for left := filter.Limit; ; left -= logPage {
+		filter.Limit = min(left, logPage-1) + 1 // One more than is left tells whether there are more.
 		page, err := outbox.Log(ctx, db, filter)
 		if err != nil {
-			return err
+			return false, err
 		}
 		for i := range page {
+			if i == left {
+				return true, nil
+			}
 			if err := do(&page[i]); err != nil {
-				return err
+				return false, err
 			}
 		}
 		if len(page) < filter.Limit {
-			return nil
+			return false, nil
 		}
 		filter.Before = page[len(page)-1].Cursor()
 	}
-	return nil
 }
 
 // logTable is the log as a table.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -41,17 +42,22 @@ func TestLogFilters(t *testing.T) {
 		flags string
 		fits  func(n int) bool
 		limit int
+		more  bool
 	}{
-		{"", func(int) bool { return true }, 50},
-		{"--limit 3", func(int) bool { return true }, 3},
-		{"--limit 1000", func(int) bool { return true }, 450}, // Several pages of logPage.
-		{"--limit 400", func(int) bool { return true }, 400},
-		{"--user 1 --limit 1000", func(n int) bool { return n%3 == 1 }, 150},
-		{"--status retrying --limit 1000", func(n int) bool { return n%4 == 0 }, 112},
-		{"--type order.paid --limit 1000", func(n int) bool { return n%2 == 1 }, 225},
-		{"--tenant acme --limit 1000", func(n int) bool { return n%5 == 0 }, 90},
-		{"--tenant acme --user 0 --type user.invited --status retrying --limit 1000", func(n int) bool { return n%60 == 0 }, 7},
-		{"--status failed", func(int) bool { return false }, 0},
+		{"", func(int) bool { return true }, 50, true},
+		{"--limit 3", func(int) bool { return true }, 3, true},
+		{"--limit 1000", func(int) bool { return true }, 450, false}, // Several pages of logPage.
+		{"--limit 9223372036854775807", func(int) bool { return true }, 450, false},
+		{"--limit 450", func(int) bool { return true }, 450, false},
+		{"--limit 449", func(int) bool { return true }, 449, true},
+		{"--limit 400", func(int) bool { return true }, 400, true}, // Whole pages.
+		{"--limit 199", func(int) bool { return true }, 199, true},
+		{"--user 1 --limit 1000", func(n int) bool { return n%3 == 1 }, 150, false},
+		{"--status retrying --limit 1000", func(n int) bool { return n%4 == 0 }, 112, false},
+		{"--type order.paid --limit 1000", func(n int) bool { return n%2 == 1 }, 225, false},
+		{"--tenant acme --limit 1000", func(n int) bool { return n%5 == 0 }, 90, false},
+		{"--tenant acme --user 0 --type user.invited --status retrying --limit 1000", func(n int) bool { return n%60 == 0 }, 7, false},
+		{"--status failed", func(int) bool { return false }, 0, false},
 	} {
 		t.Run(c.flags, func(t *testing.T) {
 			line := append([]string{"log"}, strings.Fields(c.flags)...)
@@ -63,13 +69,21 @@ func TestLogFilters(t *testing.T) {
 				}
 			}
 			require.Len(t, want, c.limit)
+			note := ""
+			if c.more {
+				note = fmt.Sprintf("relay: note: %d shown, there are more: --limit N\n", c.limit)
+			}
 			var got []string
-			for _, d := range jsonLines[outbox.Delivery](t, did(t, append(line, "--json")...)) {
+			s := do(append(line, "--json")...)
+			require.Equal(t, note, s.err)
+			for _, d := range jsonLines[outbox.Delivery](t, s.out) {
 				got = append(got, d.DeliveryID.String())
 			}
 			require.Equal(t, want, got, "newest first")
 
-			text := did(t, line...)
+			s = do(line...)
+			require.Equal(t, note, s.err)
+			text := s.out
 			if c.limit == 0 {
 				require.Equal(t, "No delivery fits. `relay log` without flags shows the newest of all.\n", text)
 				return

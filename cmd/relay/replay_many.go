@@ -28,12 +28,12 @@ type replayFlags struct {
 
 func (f *replayFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringVar(&f.subscription, "subscription", "", "replay deliveries to this `subscription`: name, id or URL")
-	flags.StringVar(&f.since, "since", "", "of events since this `time`: 2h or 3d (ago), a date, or RFC 3339")
-	flags.StringVar(&f.until, "until", "", "of events before this `time` (default: now)")
+	flags.Var((*filled)(&f.subscription), "subscription", "replay deliveries to this `subscription`: name, id or URL")
+	flags.Var((*filled)(&f.since), "since", "of events since this `time`: 2h or 3d (ago), a date, or RFC 3339")
+	flags.Var((*filled)(&f.until), "until", "of events before this `time` (default: now)")
 	flags.StringSliceVar(&f.statuses, "status", []string{"failed", "rejected", "cancelled"}, "that ended so: `statuses`, with commas between")
-	flags.StringVar(&f.eventType, "type", "", "only events of this `type`, such as user.invited")
-	flags.StringVar(&f.user, "user", "", "only events about this `user`")
+	flags.Var((*filled)(&f.eventType), "type", "only events of this `type`, such as user.invited")
+	flags.Var((*filled)(&f.user), "user", "only events about this `user`")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "only say how many there are")
 	flags.BoolVar(&f.yes, "yes", false, fmt.Sprintf("do not ask, as is else done before more than %d", handful))
 	tenantFlag(cmd, &f.tenant)

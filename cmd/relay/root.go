@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,6 +24,9 @@ type program struct {
 
 	// abandon, where a command sets it, cleans up before a second signal ends the process at once.
 	abandon atomic.Pointer[func()]
+
+	// records, where a command sets it, takes what would be said as text on stderr: its log is for programs.
+	records atomic.Pointer[slog.Logger]
 }
 
 // execute runs one command line and returns the exit code.
@@ -32,6 +36,8 @@ func execute(args []string, stdout, stderr io.Writer) int {
 }
 
 func (p *program) execute(args []string) int {
+	out := &output{Writer: p.stdout}
+	p.stdout = out
 	root := newRootCommand(p)
 	root.SetArgs(args)
 	root.SetOut(p.stdout)
@@ -43,7 +49,24 @@ func (p *program) execute(args []string) int {
 	if err != nil && !p.started {
 		err = usageError{err}
 	}
+	if out.err != nil && (err == nil || errors.Is(err, errSaid)) {
+		err = out.err
+	}
 	return p.report(err)
+}
+
+// output is stdout, and remembers that a write failed: most are not looked at.
+type output struct {
+	io.Writer
+	err error // The first.
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	if err != nil && o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 func init() { cobra.EnableCommandSorting = false } // They stand in the order of use.
@@ -118,7 +141,7 @@ func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 		if abandon := p.abandon.Load(); abandon != nil {
 			(*abandon)()
 		}
-		_, _ = fmt.Fprintln(p.stderr, "relay: ended at once by a second signal")
+		p.complain(errors.New("ended at once by a second signal"))
 		os.Exit(exitFailed)
 	}()
 	return ctx, func() {

@@ -41,10 +41,14 @@ func newRunCommand(p *program) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if logs.format == "json" {
+				p.records.Store(log)
+			}
 			cfg, err := p.databaseSettings()
 			if err != nil {
 				return err
 			}
+			warnOfSettings(cfg, log)
 			return runRelay(cmd.Context(), cfg, log)
 		},
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,6 +23,13 @@ func (p *program) settings() (*config.Config, error) {
 		return nil, usageError{err}
 	}
 	return cfg, nil
+}
+
+// warnOfSettings logs what in the settings is no fault, and hardly meant.
+func warnOfSettings(cfg *config.Config, log *slog.Logger) {
+	for _, warning := range cfg.Warnings() {
+		log.Warn("a variable sets nothing", "reason", warning)
+	}
 }
 
 // databaseSettings are settings that must name a database.

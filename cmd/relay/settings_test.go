@@ -19,6 +19,7 @@ func TestBadSettings(t *testing.T) {
 	bad := writeFile(t, "delivery:\n  timeout: 15\n  retries: 3\nhttp:\n  listen: here\nnonsense: true\n")
 	const says = `relay: delivery.retries: unknown key; known here: timeout, body, accept, retry_on, disable_on, retry, concurrency, concurrency_per_subscription
 relay: delivery.timeout: 15 has no unit: write 15s, or with ms, m or h
+relay: http.listen: "here" is not host:port: write 127.0.0.1:8080, or "" to switch it off
 relay: nonsense: unknown key; known here: database, replication, delivery, network, http, retention, event_types, subscriptions
 `
 	for _, line := range append([]string{"check", "docs"}, onDatabase...) {
@@ -35,7 +36,7 @@ func TestBadValuesNameTheirKeys(t *testing.T) {
 	t.Setenv("RELAY_DELIVERY_CONCURRENCY", "0")
 	said := refused(t, exitUsage, "docs")
 	require.Len(t, strings.Split(strings.TrimSpace(said), "\n"), 3, said)
-	for _, key := range []string{"relay: http.listen: ", "relay: network.allow[0]: ", "relay: delivery.concurrency: "} {
+	for _, key := range []string{"relay: http.listen: ", "relay: network.allow[0]: ", "relay: delivery.concurrency (RELAY_DELIVERY_CONCURRENCY): "} {
 		require.Contains(t, said, key)
 	}
 	t.Setenv("RELAY_DATABSE_URL", "x")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -49,7 +50,7 @@ func newSubscriptionsListCommand(p *program) *cobra.Command {
 			return p.listSubscriptions(cmd.Context(), tenant, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&tenant, "tenant", "", "only those of this `tenant`")
+	cmd.Flags().Var((*filled)(&tenant), "tenant", "only those of this `tenant`")
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
@@ -73,7 +74,11 @@ func (p *program) listSubscriptions(ctx context.Context, tenant string, asJSON b
 		}
 		return nil
 	}
-	if len(all) == 0 {
+	switch {
+	case len(all) == 0 && tenant != "":
+		_, err := fmt.Fprintf(p.stdout, "Nobody is subscribed%s. `relay subscriptions list` shows those of all tenants.\n", inTenant(tenant))
+		return err
+	case len(all) == 0:
 		_, err := fmt.Fprintf(p.stdout, "Nobody is subscribed yet. To add a subscription:\n%s", howToSubscribe)
 		return err
 	}
@@ -143,11 +148,32 @@ func whichSubscription(ctx context.Context, db *pgxpool.Pool, which, tenant stri
 	case 1:
 		return &found[0], nil
 	}
+	return nil, usagef("%q fits several subscriptions: %s", which, tellApart(found))
+}
+
+// tellApart lists subscriptions, and says how to name one of them.
+func tellApart(found []outbox.Subscription) string {
+	tenants := slices.ContainsFunc(found, func(s outbox.Subscription) bool { return s.Tenant != found[0].Tenant })
+	give := "give the id"
+	if tenants {
+		give = "give --tenant or the id"
+	}
 	var candidates []string
 	for _, s := range found {
-		candidates = append(candidates, fmt.Sprintf("%s (tenant %s, id %s)", s, s.Tenant, s.ID))
+		var words []string
+		if tenants {
+			words = append(words, "tenant "+s.Tenant)
+		}
+		if s.Name != nil { // Else it goes by its id.
+			words = append(words, "id "+s.ID.String())
+		}
+		candidate := s.String()
+		if len(words) > 0 {
+			candidate += " (" + strings.Join(words, ", ") + ")"
+		}
+		candidates = append(candidates, candidate)
 	}
-	return nil, usagef("%q fits several subscriptions: %s; give --tenant or the id", which, strings.Join(candidates, ", "))
+	return strings.Join(candidates, ", ") + "; " + give
 }
 
 func inTenant(tenant string) string {
@@ -158,5 +184,5 @@ func inTenant(tenant string) string {
 }
 
 func tenantFlag(cmd *cobra.Command, tenant *string) {
-	cmd.Flags().StringVar(tenant, "tenant", "", "the `tenant` whose subscription is meant, where several have the name")
+	cmd.Flags().Var((*filled)(tenant), "tenant", "the `tenant` whose subscription is meant, where several have the name")
 }

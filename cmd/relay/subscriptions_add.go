@@ -51,7 +51,7 @@ func newSubscriptionsAddCommand(p *program) *cobra.Command {
 	flags.StringSliceVar(&wanted.EventTypes, "event-types", nil,
 		"which events: `types` such as user.invited, user.* or '*', with commas between")
 	flags.StringVar(&wanted.Name, "name", "", "a `name` to call it by, unique in its tenant")
-	flags.StringVar(&wanted.Tenant, "tenant", "", "the `tenant` whose events it receives (default \"default\")")
+	flags.Var((*filled)(&wanted.Tenant), "tenant", "the `tenant` whose events it receives (default \"default\")")
 	flags.StringArrayVar(&headers, "header", nil, "an extra request header, `'Name: value'`; may be repeated")
 	flags.StringVar(&wanted.Secret, "secret", "", "the signing `secret`, whsec_…; default: a random one")
 	limits.register(cmd)

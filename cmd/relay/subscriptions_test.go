@@ -118,11 +118,27 @@ func TestSubscriptionNamesOfSeveralTenants(t *testing.T) {
 		require.Equal(t, "relay: \"crm\" fits several subscriptions: crm (tenant acme, id "+acme+"), crm (tenant globex, id "+globex+
 			"); give --tenant or the id\n", refused(t, exitUsage, append(strings.Fields(line), "crm")...))
 	}
+	require.Equal(t, "Nobody is subscribed in tenant \"nope\". `relay subscriptions list` shows those of all tenants.\n",
+		did(t, "subscriptions", "list", "--tenant", "nope"))
 	require.Contains(t, did(t, "subscriptions", "list"), "TENANT")
 	require.NotContains(t, did(t, "subscriptions", "list", "--tenant", "acme"), "globex")
 	did(t, "subscriptions", "remove", "crm", "--tenant", "globex")
 	require.Equal(t, acme, pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions"))
 	require.Contains(t, refused(t, exitFailed, "subscriptions", "remove", "crm", "--tenant", "globex"), `no subscription "crm" in tenant "globex"`)
+}
+
+func TestSubscriptionsOfOneURL(t *testing.T) {
+	db := on(t, pgtest.Migrated(t))
+	const url = "https://192.0.3.1/"
+	did(t, "subscriptions", "add", "--name", "crm", "--url", url, "--event-types", "*")
+	did(t, "subscriptions", "add", "--url", url, "--event-types", "*")
+	crm := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE name = 'crm'")
+	unnamed := pgtest.Value[string](t, db, "SELECT id::text FROM outbox.subscriptions WHERE name IS NULL")
+	said := refused(t, exitUsage, "test", url)
+	require.True(t, strings.HasSuffix(said, "; give the id\n"), "they are of one tenant: %s", said)
+	require.Contains(t, said, "crm (id "+crm+")")
+	require.Equal(t, 1, strings.Count(said, unnamed))
+	require.NotContains(t, said, "tenant")
 }
 
 // Whoever subscribes a URL that nothing will reach should hear of it at once, and have the subscription all the same.

@@ -61,7 +61,13 @@ func (t *table) add(cells ...cell) {
 	t.rows = append(t.rows, cells)
 }
 
-const columnGap = 2
+const (
+	columnGap = 2
+
+	// mostPadded is how wide a column gets where nothing is shortened: most URLs and every id are within it. A longer cell
+	// moves the rest of its own row alone.
+	mostPadded = 48
+)
 
 // write prints the table to a terminal of that width; 0: no terminal, so nothing is shortened.
 func (t *table) write(w io.Writer, width int, colored bool) error {
@@ -69,13 +75,20 @@ func (t *table) write(w io.Writer, width int, colored bool) error {
 	if width > 0 {
 		widths, below = t.fit(width)
 	}
+	cut := shorten
+	if width == 0 {
+		cut = func(s string, _ int) string { return s }
+		for i := range widths {
+			widths[i] = min(widths[i], mostPadded)
+		}
+	}
 	var b strings.Builder
 	header := make([]cell, len(t.columns))
 	for i, c := range t.columns {
 		header[i] = cell{text: c.title, color: faint}
 	}
 	for _, row := range append([][]cell{header}, t.rows...) {
-		t.line(&b, row, widths, colored)
+		t.line(&b, row, widths, cut, colored)
 		if last := row[len(row)-1]; below && last.text != "" {
 			b.WriteString(strings.Repeat(" ", columnGap) + paintIf(colored, faint, last.text) + "\n")
 		}
@@ -159,14 +172,14 @@ func total(widths []int) int {
 	return sum - columnGap
 }
 
-func (t *table) line(b *strings.Builder, row []cell, widths []int, colored bool) {
+func (t *table) line(b *strings.Builder, row []cell, widths []int, cut func(string, int) string, colored bool) {
 	pad := 0
 	for i, c := range row {
 		if widths[i] == 0 {
 			continue
 		}
-		text := shorten(c.text, widths[i])
-		space := widths[i] - utf8.RuneCountInString(text)
+		text := cut(c.text, widths[i])
+		space := max(0, widths[i]-utf8.RuneCountInString(text))
 		if t.columns[i].right {
 			pad, space = pad+space, 0
 		}

@@ -51,6 +51,16 @@ func TestEmptyColumnsAreLeftOut(t *testing.T) {
 	require.NotContains(t, out, "RESULT")
 }
 
+func TestALongCellMovesItsOwnRowAlone(t *testing.T) {
+	list := &table{columns: []column{{title: "A"}, {title: "B"}}}
+	long := strings.Repeat("x", 2000)
+	list.add(cell{text: long}, cell{text: "y"})
+	list.add(cell{text: "short"}, cell{text: "y"})
+	var out bytes.Buffer
+	require.NoError(t, list.write(&out, 0, false))
+	require.Equal(t, "A"+strings.Repeat(" ", mostPadded-1)+"  B\n"+long+"  y\nshort"+strings.Repeat(" ", mostPadded-5)+"  y\n", out.String())
+}
+
 func TestColorsAreOutsideTheWidths(t *testing.T) {
 	list := &table{columns: []column{{title: "A"}, {title: "B"}}}
 	list.add(cell{text: "x", color: red}, cell{text: "y"})

@@ -150,6 +150,8 @@ func (out *plan) planSlot(ctx context.Context, cfg *config.Config, db *pgxpool.P
 	case err != nil:
 		return err
 	case slot == nil:
+	case slot.Plugin == "":
+		out.kept = append(out.kept, fmt.Sprintf("replication slot %s is not the relay's (it is a physical slot): it stays", name))
 	case slot.Plugin != "pgoutput" || slot.Database != out.database:
 		out.kept = append(out.kept, fmt.Sprintf("replication slot %s is not the relay's here (plugin %q, database %q): it stays", name, slot.Plugin, slot.Database))
 	case slot.Active:

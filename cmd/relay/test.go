@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 	"github.com/outboxrelay/relay/relay"
 )
 
-// ping is what a test sends where the catalogue is empty.
+// ping is what a test sends where the catalogue has nothing that fits.
 var ping = store.EventType{Type: "ping", Sample: `{"message": "This is a test event from relay."}`}
 
 func newTestCommand(p *program) *cobra.Command {
@@ -36,13 +37,16 @@ func newTestCommand(p *program) *cobra.Command {
 			return p.test(cmd.Context(), args[0], tenant, eventType, asJSON)
 		},
 	}
-	cmd.Flags().StringVar(&eventType, "type", "", "the event `type` whose sample is sent (default: the first of the catalogue that fits)")
+	cmd.Flags().Var((*filled)(&eventType), "type", "the event `type` whose sample is sent (default: the first of the catalogue that fits)")
 	tenantFlag(cmd, &tenant)
 	jsonFlag(cmd, &asJSON)
 	return cmd
 }
 
 func (p *program) test(ctx context.Context, which, tenant, eventType string, asJSON bool) error {
+	if eventType != "" && !eventTypeForm.MatchString(eventType) {
+		return usagef("--type %q: is no event type, such as user.invited", eventType)
+	}
 	cfg, db, err := p.open(ctx)
 	if err != nil {
 		return err
@@ -56,9 +60,12 @@ func (p *program) test(ctx context.Context, which, tenant, eventType string, asJ
 	if err != nil {
 		return err
 	}
-	sample, err := chooseSample(types, eventType, s)
+	sample, note, err := chooseSample(types, eventType, s)
 	if err != nil {
 		return err
+	}
+	if note != "" {
+		p.note("%s", note)
 	}
 	engine, err := relay.New(cfg, relay.Options{Version: thisBuild().Version})
 	if err != nil {
@@ -113,28 +120,38 @@ func newTarget(s *outbox.Subscription) (*relay.Target, error) {
 	return relay.NewTarget(s.URL, s.Secret, previous, s.Headers)
 }
 
-// chooseSample returns the event type asked for; without one, the first that the subscription takes.
-func chooseSample(catalogue []store.EventType, eventType string, s *outbox.Subscription) (store.EventType, error) {
-	if len(catalogue) == 0 {
-		chosen := ping
-		if eventType != "" {
-			chosen.Type = eventType
-		}
-		return chosen, nil
-	}
+// eventTypeForm is what outbox.events takes for an event type.
+var eventTypeForm = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+
+// chooseSample returns the event type asked for; without one, the first that the subscription takes. Where the catalogue
+// has neither, it is the plain sample, with a note that says so.
+func chooseSample(catalogue []store.EventType, eventType string, s *outbox.Subscription) (sample store.EventType, note string, err error) {
 	var types []string
 	for _, t := range catalogue {
 		if t.Type == eventType || eventType == "" && matches(s.EventTypes, t.Type) {
-			return t, nil
+			return t, "", nil
 		}
 		types = append(types, t.Type)
 	}
-	if eventType == "" {
-		return store.EventType{}, usagef("%s takes none of the event types of the catalogue: choose one with --type (%s)",
-			s, strings.Join(types, ", "))
+	sample = ping
+	if eventType != "" {
+		sample.Type = eventType
 	}
-	return store.EventType{}, usagef("--type %q: the catalogue has no such event type; it has %s", eventType, strings.Join(types, ", "))
+	switch has := strings.Join(types, ", "); {
+	case len(types) == 0:
+		return sample, "", nil
+	case eventType == "":
+		note = fmt.Sprintf("%s takes none of the event types of the catalogue (%s): a plain sample is sent", s, has)
+	case subscribed(s) && matches(s.EventTypes, eventType):
+		note = fmt.Sprintf("the catalogue has no %s (it has %s): a plain sample is sent", eventType, has)
+	default:
+		return sample, "", usagef("--type %q: the catalogue has no such event type; it has %s", eventType, has)
+	}
+	return sample, note, nil
 }
+
+// subscribed tells a subscription from a URL that is tested without one.
+func subscribed(s *outbox.Subscription) bool { return !s.CreatedAt.IsZero() }
 
 // matches says whether one of the patterns takes an event type.
 func matches(patterns []string, eventType string) bool {
@@ -165,7 +182,7 @@ func newTested(s *outbox.Subscription, eventType string, o relay.Outcome, accept
 		URL: s.URL, EventType: eventType, Accepted: accepted,
 		DurationMS: o.EndedAt.Sub(o.StartedAt).Milliseconds(), ResponseBody: o.ResponseBody,
 	}
-	if !s.CreatedAt.IsZero() {
+	if subscribed(s) {
 		id := s.ID.String()
 		t.Subscription = &id
 	}

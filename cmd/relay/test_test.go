@@ -38,8 +38,20 @@ func TestTest(t *testing.T) {
 		require.Equal(t, "relay: --type \"user.gone\": the catalogue has no such event type; it has order.paid, user.invited\n",
 			refused(t, exitUsage, "test", "crm", "--type", "user.gone"))
 		did(t, "subscriptions", "add", "--name", "other", "--url", r.URL()+"/other", "--event-types", "else")
-		require.Equal(t, "relay: other takes none of the event types of the catalogue: choose one with --type (order.paid, user.invited)\n",
-			refused(t, exitUsage, "test", "other"))
+		require.Equal(t, "relay: --type \"b a d\": is no event type, such as user.invited\n", refused(t, exitUsage, "test", "crm", "--type", "b a d"))
+		require.Equal(t, "relay: --type \"user.gone\": the catalogue has no such event type; it has order.paid, user.invited\n",
+			refused(t, exitUsage, "test", r.URL()+"/nobody", "--type", "user.gone"))
+	})
+	t.Run("plain", func(t *testing.T) {
+		s := do("test", "other")
+		require.Contains(t, s.out, "(ping)\naccepted: 200 OK")
+		require.Equal(t, "relay: note: other takes none of the event types of the catalogue (order.paid, user.invited): a plain sample is sent\n", s.err)
+		require.Contains(t, string(r.Requests()[r.Len()-1].Body), ping.Sample)
+
+		s = do("test", "crm", "--type", "order.lost")
+		require.Contains(t, s.out, "(order.lost)\naccepted: 200 OK")
+		require.Equal(t, "relay: note: the catalogue has no order.lost (it has order.paid, user.invited): a plain sample is sent\n", s.err)
+		require.Contains(t, string(r.Requests()[r.Len()-1].Body), ping.Sample)
 	})
 	t.Run("rejected", func(t *testing.T) {
 		r.SetHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -83,6 +95,7 @@ func TestTestOfAURLThatNobodySubscribed(t *testing.T) {
 	r := receiver.New(t, nil)
 	require.Contains(t, did(t, "test", r.URL()), "(ping)\naccepted: 200 OK")
 	require.Contains(t, did(t, "test", r.URL(), "--type", "any.thing"), "(any.thing)\n")
+	require.Equal(t, "relay: --type \"b a d\": is no event type, such as user.invited\n", refused(t, exitUsage, "test", r.URL(), "--type", "b a d"))
 	require.Equal(t, 2, r.Len())
 
 	require.Equal(t, "relay: no subscription \"crm\"; `relay subscriptions list` shows those there are\n", refused(t, exitFailed, "test", "crm"))

@@ -130,10 +130,19 @@ func deref[T any](v *T) T {
 	return *v
 }
 
+// fileOf returns the file that w writes to, or nil.
+func fileOf(w io.Writer) *os.File {
+	if out, ok := w.(*output); ok {
+		w = out.Writer
+	}
+	file, _ := w.(*os.File)
+	return file
+}
+
 // terminalWidth returns the width of the terminal that w is, or 0 where it is none.
 func terminalWidth(w io.Writer) int {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	file := fileOf(w)
+	if file == nil || !term.IsTerminal(int(file.Fd())) {
 		return 0
 	}
 	width, _, err := term.GetSize(int(file.Fd()))

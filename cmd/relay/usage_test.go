@@ -70,7 +70,9 @@ func TestBadUsage(t *testing.T) {
 		{"--nope", "unknown flag: --nope; see relay --help"},
 		{"log --nope", "unknown flag: --nope; see relay log --help"},
 		{"log --limit", "flag needs an argument: --limit; see relay log --help"},
-		{"log --limit many", `invalid argument "many" for "--limit" flag: strconv.ParseInt: parsing "many": invalid syntax; see relay log --help`},
+		{"log --limit many", `invalid argument "many" for "--limit" flag: is no whole number; see relay log --help`},
+		{"log --limit 99999999999999999999", `invalid argument "99999999999999999999" for "--limit" flag: is too large or too small; see relay log --help`},
+		{"log --json=maybe", `invalid argument "maybe" for "--json" flag: is neither true nor false; see relay log --help`},
 		{"log --limit 0", "--limit 0: must be 1 or more"},
 		{"log --status done", `--status "done": is none of pending, retrying, accepted, rejected, failed, cancelled`},
 		{"log 42", `log takes no arguments, and was given "42"; see relay log --help`},
@@ -94,6 +96,34 @@ func TestBadUsage(t *testing.T) {
 			require.Equal(t, "relay: "+c.says+"\n", refused(t, exitUsage, strings.Fields(c.line)...))
 		})
 	}
+}
+
+// A script whose variable is not set must not be taken to mean all there is.
+func TestFlagsThatAreGivenButEmpty(t *testing.T) {
+	inEmptyFolder(t, "")
+	t.Setenv("RELAY_DATABASE_URL", "postgres://postgres@127.0.0.1:1/app") // Nobody must get as far as that.
+	for line, flags := range map[string][]string{
+		"log": {"user", "status", "type", "tenant"},
+		"replay --subscription crm --since 1h --yes": {"user", "type", "until", "tenant", "subscription", "since"},
+		"test crm":                 {"type", "tenant"},
+		"subscriptions list":       {"tenant"},
+		"subscriptions add":        {"tenant"},
+		"subscriptions remove crm": {"tenant"},
+	} {
+		for _, flag := range flags {
+			args := strings.Fields(line)
+			require.Equal(t, `relay: invalid argument "" for "--`+flag+`" flag: is empty; give a value, or leave the flag out; see relay `+
+				strings.Join(commandOf(args), " ")+" --help\n", refused(t, exitUsage, append(args, "--"+flag, "")...))
+		}
+	}
+}
+
+// commandOf is the name of the command that a line begins with.
+func commandOf(args []string) []string {
+	if args[0] == "subscriptions" {
+		return args[:2]
+	}
+	return args[:1]
 }
 
 func TestVersion(t *testing.T) {

@@ -4,9 +4,11 @@ package check
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/outboxrelay/relay/config"
 )
@@ -63,15 +65,28 @@ func (c *checker) fault(name, mend, format string, args ...any) {
 	c.report(Item{Status: Fault, Name: name, What: fmt.Sprintf(format, args...), Mend: Mend(mend)})
 }
 
-// broken reports a question that could not be asked.
+// broken reports a question that could not be asked. Where that is for want of a right, the item rights says which.
 func (c *checker) broken(name string, err error) {
-	c.fault(name, "see what the server says", "cannot be looked at: %v", err)
+	mend := "see what the server says"
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "42501" && c.schema { // insufficient_privilege
+		mend = "run the GRANT that the item rights has"
+	}
+	c.fault(name, mend, "cannot be looked at: %v", err)
+}
+
+// settings reports what Load only warns of.
+func (c *checker) settings() {
+	for _, warning := range c.cfg.Warnings() {
+		c.warn("environment", "set the key that was meant, or unset it where none was", "%s", warning)
+	}
 }
 
 // Run looks at everything and reports each item as it is found, in an order in which later items depend on earlier ones.
 // It blocks until all is looked at or ctx ends.
 func Run(ctx context.Context, cfg *config.Config, report func(Item)) {
 	c := &checker{cfg: cfg, report: report}
+	c.settings()
 	if !c.connect(ctx) {
 		return
 	}

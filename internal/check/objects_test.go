@@ -76,6 +76,12 @@ func TestRights(t *testing.T) {
 	setUp(t, owner)
 
 	i := requireItem(t, look(t, &cfg), check.Fault, "rights", "USAGE ON SCHEMA outbox, UPDATE (id) ON outbox.events, SELECT, DELETE ON outbox.events")
+	execute(t, superuser, "GRANT USAGE ON SCHEMA outbox TO PUBLIC")
+	for _, name := range []string{"home", "subscriptions"} {
+		unread := requireItem(t, look(t, &cfg), check.Fault, name, "permission denied for table")
+		require.Equal(t, "run the GRANT that the item rights has", unread.Mend.String())
+	}
+	execute(t, superuser, "REVOKE USAGE ON SCHEMA outbox FROM PUBLIC")
 	run(t, &cfg, superuser, i.Mend.String())
 	requireMended(t, &cfg, "rights", "subscriptions")
 	db := pgtest.Pool(t, cfg.Database.URL)
@@ -165,7 +171,7 @@ func TestSlotOfSomethingElse(t *testing.T) {
 	t.Parallel()
 	address, other := pgtest.URL(t), pgtest.URL(t)
 	for _, c := range []struct{ name, address, sql, what string }{
-		{"physical", address, "SELECT pg_create_physical_replication_slot('$slot')", `plugin "", database ""`},
+		{"physical", address, "SELECT pg_create_physical_replication_slot('$slot')", "it is a physical slot, such as a standby's"},
 		{"another database's", other, "SELECT pg_create_logical_replication_slot('$slot', 'pgoutput')",
 			`plugin "pgoutput", database "` + database(t, other) + `"`},
 	} {

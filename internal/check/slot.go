@@ -2,6 +2,7 @@ package check
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"github.com/outboxrelay/relay/internal/store"
@@ -22,8 +23,12 @@ func (c *checker) slot(ctx context.Context) {
 	case s == nil:
 		c.warn("slot", "relay init   # relay run does it as well", "%s is not there yet", name)
 	case s.Plugin != "pgoutput" || s.Database != c.database:
+		which := fmt.Sprintf("plugin %q, database %q", s.Plugin, s.Database)
+		if s.Plugin == "" {
+			which = "it is a physical slot, such as a standby's"
+		}
 		c.fault("slot", "set replication.slot to a name of its own; or, if nobody needs that slot: SELECT pg_drop_replication_slot('"+name+"');",
-			"%s belongs to something else (plugin %q, database %q)", name, s.Plugin, s.Database)
+			"%s belongs to something else (%s)", name, which)
 	case s.WALStatus == "lost":
 		c.warn("slot", "relay init   # relay run does it as well: makes it anew and scans the outbox; to keep it next time, raise max_slot_wal_keep_size",
 			"%s was invalidated by the server, which kept no more WAL for it; nothing is lost", name)

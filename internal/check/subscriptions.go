@@ -85,7 +85,10 @@ func URL(ctx context.Context, network config.Network, text string) Item {
 	defer cancel()
 	addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
 	if err != nil || len(addresses) == 0 {
-		return fault("correct the host, or the resolver of this machine", "no address is known for %s", u.Hostname())
+		return Item{ // It may pass, and is no fault of this database: the other subscriptions are delivered to.
+			Status: Warning, Name: name, What: "no address is known for " + u.Hostname(),
+			Mend: "correct the host, or the resolver of this machine",
+		}
 	}
 	for _, address := range addresses {
 		var blocked *relay.BlockedError

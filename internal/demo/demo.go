@@ -93,6 +93,7 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 // perform is the show itself: the host app at work, the end of it, and the proof.
 func (d *Demo) perform(ctx, working context.Context, s *stage) error {
 	s.begun = time.Now()
+	d.page.begin(s)
 	onStage, cut := context.WithCancel(ctx)
 	defer cut()
 	if d.o.Lasting > 0 {

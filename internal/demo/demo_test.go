@@ -87,6 +87,8 @@ func TestDemoOnPipeEndsWithTheProof(t *testing.T) {
 	shown := out.String()
 	require.NotContains(t, shown, "\x1b")
 	require.NotContains(t, shown, "✗")
+	require.Regexp(t, `(?m)^console http://127\.0\.0\.1:\d+\npsql postgres://\S+/demo\S*$`, shown)
+	require.Equal(t, 1, strings.Count(shown, "console http://"), "once")
 	require.Contains(t, shown, "\n  ✓ committed = received ")
 	require.Contains(t, shown, "\n  ✓ rolled back = never seen ")
 	require.Contains(t, shown, "FROM outbox.delivery_log")

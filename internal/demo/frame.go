@@ -25,7 +25,7 @@ func (s *stage) frame(note string) []line {
 		{text("  "), bold("relay demo"), faint("   a host app, a Postgres, relay and three subscribers, all in here")},
 		nil,
 		{text("  running      "), text(s.clock()), faint("   " + or(note, "Ctrl-C ends it"))},
-		{text("  console      "), text("http://" + s.relay.HTTP.Listen), faint("   and /metrics, /readyz")},
+		{text("  console      "), text(s.console()), faint("   and /metrics, /readyz")},
 		{text("  database     "), text("psql " + s.url)},
 		nil,
 		{text("  committed    "), bold(left(text(thousands(committed)), 9).text), faint("a user and the event, in one transaction")},
@@ -40,6 +40,9 @@ func (s *stage) frame(note string) []line {
 		line{faint("  Retries are shortened, so that you see them: 1 s + N × 0.5 s after attempt N.")},
 		line{faint("  As shipped it is 5 s + N⁴ s, 16 attempts in all, over about two days.")})
 }
+
+// console is where the relay's console is served.
+func (s *stage) console() string { return "http://" + s.relay.HTTP.Listen }
 
 func (s *stage) delays() string {
 	p50, p99, ok := s.ledger.percentiles()

@@ -42,6 +42,13 @@ func (p *page) status(what string) {
 	p.draw([]line{nil, {text("  "), faint(what)}})
 }
 
+// begin says on a pipe what a terminal shows all the time: where to look closer.
+func (p *page) begin(s *stage) {
+	if p.size == nil {
+		p.print(line{text("console " + s.console())}, line{text("psql " + s.url)})
+	}
+}
+
 // show shows the stage; over says that it is for the last time in this state.
 func (p *page) show(s *stage, note string, over bool) {
 	if p.size != nil {

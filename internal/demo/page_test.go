@@ -94,7 +94,7 @@ func TestLastLines(t *testing.T) {
 
 	s := &stage{log: &l}
 	require.NoError(t, s.logged(nil))
-	require.ErrorContains(t, s.logged(errors.New("no")), "no; the relay's last warnings:\ng\n")
+	require.ErrorContains(t, s.logged(errors.New("no")), "no\nthe relay warned: g\nthe relay warned: h\n")
 }
 
 func TestPlanOutage(t *testing.T) {

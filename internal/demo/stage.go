@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -188,5 +189,9 @@ func (s *stage) logged(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || s.log.String() == "" {
 		return err
 	}
-	return fmt.Errorf("%w; the relay's last warnings:\n%s", err, s.log)
+	said := []error{err}
+	for warning := range strings.Lines(s.log.String()) {
+		said = append(said, fmt.Errorf("the relay warned: %s", strings.TrimSpace(warning)))
+	}
+	return errors.Join(said...)
 }

@@ -5,21 +5,15 @@ import (
 	"fmt"
 	"net/url"
 	"time"
-)
 
-const (
-	// senderTimeout is wal_sender_timeout where a campaign breaks connections: how long Postgres keeps the slot for a relay
-	// that it does not hear. 60 s is PostgreSQL's default.
-	senderTimeout = 10 * time.Second
-	// deafFor is after how long a relay gives up a connection on which it hears nothing (relay/silence.go).
-	deafFor = max(30*time.Second, senderTimeout/2+10*time.Second)
+	"github.com/outboxrelay/relay/internal/faults/proxy"
 )
 
 var cutPostgres = &campaign{
 	name: "cut-postgres",
 	doc:  "the connections between relay and Postgres cut, stalled, and half open",
 	run: func(ctx context.Context, r *rig) error {
-		if err := r.setUp(ctx, "wal_sender_timeout="+senderTimeout.String()); err != nil {
+		if err := r.setUp(ctx); err != nil {
 			return err
 		}
 		p, err := r.proxyPostgres()
@@ -43,41 +37,40 @@ var cutPostgres = &campaign{
 				return err
 			}
 		}
-		r.did(n, faults, "cut, stalled (up to %s) and left half open %d times, wal_sender_timeout %s", longest, n, senderTimeout)
+		r.did(n, faults, "cut, stalled (up to %s) and left half open %d times", longest, n)
 		return r.settle(ctx)
 	},
 }
 
-// breakNetwork cuts or stalls the connection to Postgres; each tenth time, and the last, it leaves it half open.
-func (r *rig) breakNetwork(ctx context.Context, p *proxy, n, of int, longest time.Duration) error {
-	lasts, within := r.between(time.Second, longest), recoverWithin
+// breakNetwork cuts the connections to Postgres, stalls them, or leaves them half open, in turn.
+func (r *rig) breakNetwork(ctx context.Context, p *proxy.Proxy, n, of int, longest time.Duration) error {
+	lasts := r.between(time.Second, longest)
 	switch {
-	case n%10 == 9 || n == of-1:
-		p.loseAll() // Nothing ends that: both sides must find out.
-		return r.recovered(ctx, time.Now(), max(deafFor, senderTimeout)+recoverWithin)
-	case n%2 == 0:
-		p.cut()
+	case n%3 == 2 || n == of-1:
+		p.LoseAll() // Nothing ends that: the relay must find out, and the server would after wal_sender_timeout, a minute.
+		return r.recovered(ctx, time.Now(), recoverWithin)
+	case n%3 == 0:
+		p.Cut()
 	default:
-		p.stall()
-		within += senderTimeout
+		p.Stall()
 	}
 	pause(ctx, lasts)
-	p.heal()
-	return r.recovered(ctx, time.Now(), within)
+	p.Heal()
+	return r.recovered(ctx, time.Now(), recoverWithin)
 }
 
 // proxyPostgres gives the relays to come a way to Postgres that can be broken.
-func (r *rig) proxyPostgres() (*proxy, error) {
+func (r *rig) proxyPostgres() (*proxy.Proxy, error) {
 	u, err := url.Parse(r.url)
 	if err != nil {
 		return nil, fmt.Errorf("put a proxy before Postgres: %w", err)
 	}
-	p, err := newProxy(u.Host)
+	p, err := proxy.New(u.Host)
 	if err != nil {
 		return nil, err
 	}
-	r.closers = append(r.closers, p.close)
-	u.Host = p.address()
+	r.closers = append(r.closers, p.Close)
+	u.Host = p.Address()
 	r.relayURL = u.String()
 	return p, nil
 }

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"time"
+
+	"github.com/outboxrelay/relay/internal/faults/proxy"
 )
 
 var cutReceivers = &campaign{
@@ -13,12 +15,12 @@ var cutReceivers = &campaign{
 		if err := r.setUp(ctx); err != nil {
 			return err
 		}
-		p, err := newProxy(r.all().address)
+		p, err := proxy.New(r.all().address)
 		if err != nil {
 			return err
 		}
-		r.closers = append(r.closers, p.close)
-		err = r.exec(ctx, `UPDATE outbox.subscriptions SET url = $2 WHERE id = $1::text::uuid`, r.ids[r.all()], "http://"+p.address()+"/hook")
+		r.closers = append(r.closers, p.Close)
+		err = r.exec(ctx, `UPDATE outbox.subscriptions SET url = $2 WHERE id = $1::text::uuid`, r.ids[r.all()], "http://"+p.Address()+"/hook")
 		if err != nil {
 			return err
 		}
@@ -38,15 +40,15 @@ var cutReceivers = &campaign{
 			began := time.Now()
 			switch n % 3 {
 			case 0:
-				p.cut()
+				p.Cut()
 			case 1:
-				p.stall()
+				p.Stall()
 			default:
-				p.loseAll()
+				p.LoseAll()
 			}
 			pause(ctx, r.between(time.Second, longest))
 			if n%3 < 2 {
-				p.heal()
+				p.Heal()
 				began = time.Now()
 			}
 			if err := r.recovered(ctx, began, recoverWithin); err != nil {

@@ -9,9 +9,9 @@ import (
 
 var pauseLeader = &campaign{
 	name: "pause-leader",
-	doc:  "two relays; the one that leads is stopped by SIGSTOP for longer than Postgres waits, and goes on later",
+	doc:  "two relays; the one that leads is stopped by SIGSTOP until the other has taken over, and goes on later",
 	run: func(ctx context.Context, r *rig) error {
-		if err := r.setUp(ctx, "wal_sender_timeout="+senderTimeout.String()); err != nil {
+		if err := r.setUp(ctx); err != nil {
 			return err
 		}
 		var both [2]*relayProcess
@@ -35,7 +35,7 @@ var pauseLeader = &campaign{
 				return err
 			}
 		}
-		r.did(n, pauses, "paused the leader of two relays %d times for %s, wal_sender_timeout %s", n, lasts, senderTimeout)
+		r.did(n, pauses, "paused the leader of two relays %d times for %s", n, lasts)
 		return r.settle(ctx)
 	},
 }
@@ -57,7 +57,7 @@ func (r *rig) pauseLeader(ctx context.Context, both []*relayProcess, lasts time.
 		return err
 	}
 	r.result.Bound = unrecorded
-	if err := r.recovered(ctx, began, 2*senderTimeout); err != nil {
+	if err := r.recovered(ctx, began, recoverWithin); err != nil {
 		return err
 	}
 	pause(ctx, lasts-time.Since(began))

@@ -99,6 +99,9 @@ func TestWarnings(t *testing.T) {
 	requireWarnings(t, "replication slot "+slot+" is missing")
 	pgtest.Execute(t, db, "SELECT pg_create_logical_replication_slot($1, 'test_decoding')", slot)
 	requireWarnings(t, `belongs to something else (plugin "test_decoding"`)
+	pgtest.Execute(t, db, "SELECT pg_drop_replication_slot($1)", slot)
+	pgtest.Execute(t, db, "SELECT pg_create_physical_replication_slot($1)", slot)
+	requireWarnings(t, "belongs to something else (it is a physical slot, such as a standby's)")
 }
 
 func TestASchemaThatIsNotThereIsAnError(t *testing.T) {

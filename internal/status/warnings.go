@@ -64,6 +64,9 @@ func (s *Status) warnOfSlot(slot *store.Slot) {
 	switch {
 	case slot == nil:
 		s.add("replication slot %s is missing: `relay run` makes it, and scans the outbox so that nothing is lost", s.Slot.Name)
+	case slot.Plugin == "":
+		s.add("replication slot %s belongs to something else (it is a physical slot, such as a standby's): set replication.slot to a name of "+
+			"its own", s.Slot.Name)
 	case slot.Plugin != "pgoutput" || slot.Database != s.Database:
 		s.add("replication slot %s belongs to something else (plugin %q, database %q): set replication.slot to a name of its own",
 			s.Slot.Name, slot.Plugin, slot.Database)

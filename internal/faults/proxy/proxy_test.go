@@ -1,4 +1,4 @@
-package main
+package proxy
 
 import (
 	"bufio"
@@ -48,10 +48,10 @@ func hears(t *testing.T, c net.Conn) (string, error) {
 }
 
 func TestProxy(t *testing.T) {
-	p, err := newProxy(echo(t))
+	p, err := New(echo(t))
 	require.NoError(t, err)
 	dial := func() net.Conn {
-		c, err := net.Dial("tcp", p.address())
+		c, err := net.Dial("tcp", p.Address())
 		require.NoError(t, err)
 		t.Cleanup(func() { _ = c.Close() })
 		return c
@@ -65,33 +65,33 @@ func TestProxy(t *testing.T) {
 	c := dial()
 	hear(c, "a")
 
-	p.stall()
+	p.Stall()
 	_, err = says(t, c, "stalled")
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "nothing comes, and nothing ends")
-	p.heal()
+	p.Heal()
 	got, err := hears(t, c)
 	require.NoError(t, err)
 	require.Equal(t, "stalled\n", got, "and then it goes on")
 
-	p.loseAll()
+	p.LoseAll()
 	_, err = says(t, c, "lost")
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
 	fresh := dial()
 	hear(fresh, "a new one works")
-	p.heal()
+	p.Heal()
 	_, err = says(t, c, "lost")
 	require.ErrorIs(t, err, os.ErrDeadlineExceeded, "half open for ever")
 
-	p.cut()
+	p.Cut()
 	_, err = says(t, fresh, "cut")
 	require.Error(t, err)
 	require.NotErrorIs(t, err, os.ErrDeadlineExceeded)
-	if refused, err := net.Dial("tcp", p.address()); err == nil { // It may have been reset already.
+	if refused, err := net.Dial("tcp", p.Address()); err == nil { // It may have been reset already.
 		_, err = says(t, refused, "refused")
 		require.Error(t, err)
 		_ = refused.Close()
 	}
-	p.heal()
+	p.Heal()
 	hear(dial(), "healed")
-	require.NoError(t, p.close())
+	require.NoError(t, p.Close())
 }

@@ -1,4 +1,5 @@
-package main
+// Package proxy breaks TCP connections as networks do: it cuts them, stalls them, and leaves them half open.
+package proxy
 
 import (
 	"errors"
@@ -8,10 +9,11 @@ import (
 	"sync"
 )
 
-// proxy stands between the relay and Postgres, or a receiver, and breaks connections as networks do. Toxiproxy does as much,
+// Proxy stands between two programs, such as the relay and Postgres, or a receiver. Its methods may be called by several goroutines
+// at once. Toxiproxy does as much,
 // but brings an HTTP server, metrics and a dozen modules along, and has no half-open connection: here that is two hundred
 // lines.
-type proxy struct {
+type Proxy struct {
 	listener net.Listener
 	target   string
 
@@ -30,21 +32,23 @@ type pair struct {
 	lost           bool // Half open: nothing goes through any more, not even its end.
 }
 
-func newProxy(target string) (*proxy, error) {
+// New starts a proxy before a target, host:port, on a free port of this machine.
+func New(target string) (*Proxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
-	p := &proxy{listener: listener, target: target, pairs: make(map[*pair]struct{})}
+	p := &Proxy{listener: listener, target: target, pairs: make(map[*pair]struct{})}
 	p.moving = sync.NewCond(&p.mu)
 	p.done.Go(p.accept)
 	return p, nil
 }
 
-func (p *proxy) address() string { return p.listener.Addr().String() }
+// Address is where to connect to instead of the target.
+func (p *Proxy) Address() string { return p.listener.Addr().String() }
 
-// cut resets all connections and each new one, until heal.
-func (p *proxy) cut() {
+// Cut resets all connections and each new one, until Heal.
+func (p *Proxy) Cut() {
 	p.set(func() {
 		p.refusing = true
 		for c := range p.pairs {
@@ -56,12 +60,12 @@ func (p *proxy) cut() {
 	})
 }
 
-// stall lets nothing through and closes nothing, until heal: what was sent meanwhile then goes on.
-func (p *proxy) stall() { p.set(func() { p.stalled = true }) }
+// Stall lets nothing through and closes nothing, until Heal: what was sent meanwhile then goes on.
+func (p *Proxy) Stall() { p.set(func() { p.stalled = true }) }
 
-// loseAll makes all connections half open, for ever: nobody hears anything on them, nor that the other side is gone. New
+// LoseAll makes all connections half open, for ever: nobody hears anything on them, nor that the other side is gone. New
 // ones are as they should be.
-func (p *proxy) loseAll() {
+func (p *Proxy) LoseAll() {
 	p.set(func() {
 		for c := range p.pairs {
 			c.lost = true
@@ -69,17 +73,18 @@ func (p *proxy) loseAll() {
 	})
 }
 
-// heal ends cut and stall.
-func (p *proxy) heal() { p.set(func() { p.refusing, p.stalled = false, false }) }
+// Heal ends Cut and Stall.
+func (p *Proxy) Heal() { p.set(func() { p.refusing, p.stalled = false, false }) }
 
-func (p *proxy) set(change func()) {
+func (p *Proxy) set(change func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	change()
 	p.moving.Broadcast()
 }
 
-func (p *proxy) close() error {
+// Close resets all connections and takes no more.
+func (p *Proxy) Close() error {
 	err := p.listener.Close()
 	p.set(func() {
 		p.closed = true
@@ -92,7 +97,7 @@ func (p *proxy) close() error {
 	return err
 }
 
-func (p *proxy) accept() {
+func (p *Proxy) accept() {
 	for {
 		client, err := p.listener.Accept()
 		if err != nil {
@@ -110,7 +115,7 @@ func (p *proxy) accept() {
 }
 
 // serve connects and copies both ways.
-func (p *proxy) serve(client net.Conn) {
+func (p *Proxy) serve(client net.Conn) {
 	server, err := net.Dial("tcp", p.target)
 	if err != nil {
 		reset(client)
@@ -128,7 +133,7 @@ func (p *proxy) serve(client net.Conn) {
 }
 
 // copy carries bytes one way until one side ends, and then ends the other.
-func (p *proxy) copy(c *pair, to, from net.Conn) {
+func (p *Proxy) copy(c *pair, to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
@@ -154,7 +159,7 @@ func (p *proxy) copy(c *pair, to, from net.Conn) {
 }
 
 // mayPass waits while the proxy is stalled or the connection is lost, and says whether bytes still go through.
-func (p *proxy) mayPass(c *pair) bool {
+func (p *Proxy) mayPass(c *pair) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for (p.stalled || c.lost) && !p.closed {

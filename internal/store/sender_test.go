@@ -1,0 +1,77 @@
+package store_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/pgtest"
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+func TestSender(t *testing.T) {
+	t.Parallel()
+
+	ctx := t.Context()
+	address, name := pgtest.Migrated(t), pgtest.Slot(t)
+	db, err := store.Open(ctx, address)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	s, err := store.FindSender(ctx, db, name)
+	require.NoError(t, err)
+	require.Nil(t, s, "there is no slot")
+	require.NoError(t, store.CreatePublication(ctx, db, name))
+	pgtest.Execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
+	s, err = store.FindSender(ctx, db, name)
+	require.NoError(t, err)
+	require.Nil(t, s, "nobody reads it")
+
+	config, err := pgconn.ParseConfig(address)
+	require.NoError(t, err)
+	config.RuntimeParams["replication"], config.RuntimeParams["application_name"] = "database", "relay"
+	conn, err := pgconn.ConnectConfig(ctx, config)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = conn.Close(ctx) })
+	require.NoError(t, pglogrepl.StartReplication(ctx, conn, name, 0, pglogrepl.StartReplicationOptions{
+		Mode: pglogrepl.LogicalReplication, PluginArgs: []string{"proto_version '1'", "publication_names '" + name + "'"},
+	}))
+	replies := make(map[string]bool)
+	for n := range 3 {
+		sent := time.Date(2026, 1, 1, 0, 0, n, 0, time.UTC)
+		require.NoError(t, pglogrepl.SendStandbyStatusUpdate(ctx, conn, pglogrepl.StandbyStatusUpdate{
+			WALWritePosition: 1, WALFlushPosition: 1, WALApplyPosition: 1, ClientTime: sent,
+		}))
+		require.Eventually(t, func() bool {
+			s, err := store.FindSender(ctx, db, name)
+			require.NoError(t, err)
+			require.Equal(t, int(conn.PID()), s.PID)
+			require.True(t, s.IsRelay)
+			if !s.Listens || s.Reply == "" || replies[s.Reply] {
+				return false
+			}
+			replies[s.Reply] = true
+			return true
+		}, 30*time.Second, 10*time.Millisecond, "it hears a status and waits for the next")
+	}
+
+	other := pgtest.Role(t, address)
+	stranger, err := store.Open(ctx, other)
+	require.NoError(t, err)
+	t.Cleanup(stranger.Close)
+	s, err = store.FindSender(ctx, stranger, name)
+	require.NoError(t, err)
+	require.Equal(t, &store.Sender{PID: int(conn.PID()), IsRelay: true}, s, "what a role may not see is not guessed")
+	require.Error(t, store.EndSender(ctx, stranger, name, s.PID, time.Second))
+
+	require.NoError(t, store.EndSender(ctx, db, name, s.PID+1, time.Second))
+	s, err = store.FindSender(ctx, db, name)
+	require.NoError(t, err)
+	require.NotNil(t, s, "another process is let be")
+	require.NoError(t, store.EndSender(ctx, db, name, s.PID, 30*time.Second))
+	s, err = store.FindSender(ctx, db, name)
+	require.NoError(t, err)
+	require.Nil(t, s)
+}

@@ -1,0 +1,54 @@
+package relay
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/outboxrelay/relay/internal/store"
+)
+
+func TestSenderWatch(t *testing.T) {
+	const (
+		waits, decodes = true, false
+		never          = time.Duration(0)
+	)
+	look := func(pid int, listens bool, reply string) *store.Sender {
+		return &store.Sender{PID: pid, Listens: listens, Reply: reply}
+	}
+	for name, c := range map[string]struct {
+		looks []*store.Sender // One a second.
+		want  time.Duration   // At the last.
+	}{
+		"nothing new is heard":            {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(1, waits, "a")}, 2 * time.Second},
+		"something new is heard":          {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(1, waits, "b")}, never},
+		"nothing since":                   {[]*store.Sender{look(1, waits, "a"), look(1, waits, "b"), look(1, waits, "b")}, time.Second},
+		"it decodes":                      {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(1, decodes, "a")}, never},
+		"it decoded meanwhile":            {[]*store.Sender{look(1, waits, "a"), look(1, decodes, "a"), look(1, waits, "a")}, 2 * time.Second},
+		"it has decoded for long":         {[]*store.Sender{look(1, decodes, "a"), look(1, decodes, "a"), look(1, waits, "a")}, never},
+		"another process":                 {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(2, waits, "a")}, never},
+		"none, and it again":              {[]*store.Sender{look(1, waits, "a"), nil, look(1, waits, "a")}, never},
+		"what it hears may not be seen":   {[]*store.Sender{look(1, waits, ""), look(1, waits, ""), look(1, waits, "")}, never},
+		"none at all":                     {[]*store.Sender{nil, nil, nil}, never},
+		"the first look":                  {[]*store.Sender{look(1, waits, "a")}, never},
+		"the second, had it not listened": {[]*store.Sender{look(1, decodes, "a"), look(1, waits, "a")}, never},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var w senderWatch
+			now, got := time.Now(), time.Duration(-1)
+			for _, s := range c.looks {
+				got = w.unheard(now, s)
+				now = now.Add(time.Second)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+// Whoever does not hear a relay must not take one that is well for vanished, however slow its database is.
+func TestALeaderIsHeardWhateverItDoes(t *testing.T) {
+	require.Greater(t, vanishedLeader, 2*statusEvery+stillFor)
+	require.Greater(t, unheardAfter, 2*statusEvery)
+	require.Less(t, suspectAfter+unheardAfter+3*lookEvery, 10*time.Second, "what is promised, the rest included")
+}
