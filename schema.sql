@@ -4,8 +4,12 @@
 --
 -- May be run again at any time, also while a host app inserts events: what is there already is left as it is, and no
 -- lock taken here on an existing table makes an INSERT wait. `relay init` and `relay run` run this same file.
+--
+-- There is no backslash in it: what one means in a string is a setting, here and in every session that calls a function.
 
 BEGIN;
+-- Two that run at once: the second must see what the first has made, whatever default_transaction_isolation is.
+SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 
 -- An index on a large table takes as long as it takes.
 DO $$
@@ -31,7 +35,15 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 5.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 6.';
+
+-- Which functions there are before this file makes those that are missing: see the end.
+DO $$
+BEGIN
+  PERFORM set_config('outbox.functions', coalesce(string_agg(oid::text, ' '), ''), true)
+     FROM pg_proc WHERE pronamespace = 'outbox'::regnamespace;
+END
+$$;
 
 
 -- Functions that defaults and checks below call ---------------------------------------------------------------------
@@ -84,14 +96,14 @@ CREATE OR REPLACE FUNCTION outbox.valid_url(url text) RETURNS boolean
   LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
   AS $$
   DECLARE
-    ipv6 text := substring(url FROM '^[^:]*://\[([^]]*)\]');
+    ipv6 text := substring(url FROM '^[^:]*://[[]([^]]*)[]]');
   BEGIN
-    RETURN url ~* ('^https?://' ||
-             '([^][:cntrl:][:space:]/?#@:%\\^`{|}[]+|\[[0-9a-f:]+((\d{1,3}\.){3}\d{1,3})?\])' ||        -- host
-             '(:(0*([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5]))?)?' ||      -- port
-             '(/([^[:cntrl:][:space:]?#%]|%[0-9a-f]{2})*)?' ||                                          -- path
-             '(\?[^[:cntrl:][:space:]#]*)?' ||                                                          -- query
-             '(#([^[:cntrl:][:space:]%]|%[0-9a-f]{2})*)?$')                                             -- fragment
+    RETURN url ~* ('^https?://' || -- In the host, [-^ stands for [, the backslash, ] and ^.
+             '([^][:cntrl:][:space:]/?#@:%`{|}[-^]+|[[][0-9a-f:]+(([0-9]{1,3}[.]){3}[0-9]{1,3})?[]])' ||              -- host
+             '(:(0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?)?' ||     -- port
+             '(/([^[:cntrl:][:space:]?#%]|%[0-9a-f]{2})*)?' ||                                                        -- path
+             '([?][^[:cntrl:][:space:]#]*)?' ||                                                                       -- query
+             '(#([^[:cntrl:][:space:]%]|%[0-9a-f]{2})*)?$')                                                           -- fragment
        AND (ipv6 IS NULL OR family(ipv6::inet) = 6);
   EXCEPTION WHEN invalid_text_representation THEN -- not an address
     RETURN false;
@@ -105,7 +117,7 @@ CREATE OR REPLACE FUNCTION outbox.valid_event_types(patterns text[]) RETURNS boo
   AS $$
     -- One dimension alone: in JSON, and so in Go, others are lists of lists.
     SELECT cardinality(patterns) > 0 AND array_ndims(patterns) = 1 AND bool_and(
-             p IS NOT NULL AND p ~ '^(\*|[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*(\.\*)?)$')
+             p IS NOT NULL AND p ~ '^([*]|[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*([.][*])?)$')
       FROM unnest(patterns) AS p
   $$;
 COMMENT ON FUNCTION outbox.valid_event_types(text[]) IS
@@ -133,11 +145,11 @@ CREATE OR REPLACE FUNCTION outbox.valid_headers(headers json) RETURNS boolean
       SELECT FROM json_each(headers) AS h(name, value)
        WHERE h.name !~ '^[A-Za-z0-9!#$%&''*+.^_`|~-]+$'
           OR json_typeof(h.value) <> 'string'
-          OR (h.value #>> '{}') ~ '[\x01-\x08\x0a-\x1f\x7f]'
+          OR (h.value #>> '{}') ~ ('[' || chr(1) || '-' || chr(8) || chr(10) || '-' || chr(31) || chr(127) || ']')
           OR lower(h.name) IN ('host', 'content-length', 'content-type', 'transfer-encoding', 'connection',
                'upgrade', 'te', 'trailer', 'expect', 'keep-alive', 'user-agent', 'accept-encoding', 'idempotency-key',
                'x-idempotency-key', 'webhook-id', 'webhook-timestamp', 'webhook-signature'));
-  EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN -- \u0000 and the like
+  EXCEPTION WHEN untranslatable_character OR invalid_text_representation THEN -- an escape of U+0000, or the like
     RETURN false;
   END
   $$;
@@ -157,7 +169,7 @@ CREATE TABLE IF NOT EXISTS outbox.events (
   traceparent text,
 
   CONSTRAINT events_pkey PRIMARY KEY (id),
-  CONSTRAINT events_type_check CHECK (type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$'),
+  CONSTRAINT events_type_check CHECK (type ~ '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$'),
   CONSTRAINT events_user_id_check CHECK (octet_length(user_id) <= 2000), -- the log's index takes no more than 2,700
   CONSTRAINT events_created_at_check CHECK (created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00')
 );
@@ -299,7 +311,7 @@ CREATE TABLE IF NOT EXISTS outbox.event_types (
   updated_at  timestamptz NOT NULL DEFAULT now(),
 
   CONSTRAINT event_types_pkey PRIMARY KEY (type),
-  CONSTRAINT event_types_type_check CHECK (type ~ '^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$')
+  CONSTRAINT event_types_type_check CHECK (type ~ '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$')
 );
 COMMENT ON TABLE outbox.event_types IS
   'The catalogue: what a test sends and the documentation shows. An event of a type that is not in it is delivered all the same.';
@@ -702,5 +714,23 @@ CREATE OR REPLACE FUNCTION outbox.replay(delivery_id uuid) RETURNS uuid
   $$;
 COMMENT ON FUNCTION outbox.replay(uuid) IS
   'A new delivery of the same event to the same subscription, due now; returns its id. The old one stays as it is.';
+
+-- A right on a table is all that anybody needs besides USAGE on the schema: defaults and checks call functions in the name of
+-- who writes, and all but the journal's run with their caller's rights. PUBLIC may call a new function, unless default
+-- privileges take that away (ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC); then it is granted here. Only
+-- on those that this file has just made: what an operator has revoked since stays revoked.
+DO $$
+DECLARE
+  made record;
+BEGIN
+  FOR made IN SELECT p.oid::regprocedure AS function FROM pg_proc AS p
+    WHERE p.pronamespace = 'outbox'::regnamespace AND p.prorettype <> 'trigger'::regtype -- a trigger needs no right to run
+      AND p.oid::text <> ALL (string_to_array(current_setting('outbox.functions'), ' '))
+      AND NOT has_function_privilege('public', p.oid, 'EXECUTE')
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO PUBLIC', made.function);
+  END LOOP;
+END
+$$;
 
 COMMIT;

@@ -19,11 +19,21 @@ func secretOf(bytes int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat("k", bytes)))
 }
 
-// Each fault is refused by the constraint that names it.
-func TestBadSubscriptions(t *testing.T) {
+// eitherWay tests with sessions in which a backslash in a string stands for itself, as is the default, and in which it does not.
+func eitherWay(t *testing.T, test func(*testing.T, *pgx.Conn)) {
 	t.Parallel()
+	for _, setting := range []string{"on", "off"} {
+		t.Run("standard_conforming_strings="+setting, func(t *testing.T) {
+			t.Parallel()
+			test(t, connect(t, pgtest.Migrated(t)+"&standard_conforming_strings="+setting))
+		})
+	}
+}
 
-	conn := connect(t, pgtest.Migrated(t))
+// Each fault is refused by the constraint that names it.
+func TestBadSubscriptions(t *testing.T) { eitherWay(t, badSubscriptions) }
+
+func badSubscriptions(t *testing.T, conn *pgx.Conn) {
 	for column, bad := range map[string][]any{
 		"name": {""},
 		"url": {
@@ -81,10 +91,9 @@ func TestBadSubscriptions(t *testing.T) {
 	require.NoError(t, err, "the name is free in another tenant")
 }
 
-func TestGoodSubscriptions(t *testing.T) {
-	t.Parallel()
+func TestGoodSubscriptions(t *testing.T) { eitherWay(t, goodSubscriptions) }
 
-	conn := connect(t, pgtest.Migrated(t))
+func goodSubscriptions(t *testing.T, conn *pgx.Conn) {
 	for column, good := range map[string][]any{
 		"name": {nil, "crm", "C.R.M. é 1"},
 		"url": {
@@ -188,10 +197,9 @@ func TestTheTableAgreesWithTheRelay(t *testing.T) {
 	})
 }
 
-func TestBadEvents(t *testing.T) {
-	t.Parallel()
+func TestBadEvents(t *testing.T) { eitherWay(t, badEvents) }
 
-	conn := connect(t, pgtest.Migrated(t))
+func badEvents(t *testing.T, conn *pgx.Conn) {
 	ctx := t.Context()
 	for _, typ := range []string{"", " ", "a b", ".a", "a.", "a..b", "a.*", "*", "é", "a\n", "a/b", "."} {
 		_, err := conn.Exec(ctx, `INSERT INTO outbox.events (type, payload) VALUES ($1, '{}')`, typ)

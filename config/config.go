@@ -43,8 +43,8 @@ type Delivery struct {
 	RetryOn   []string      // "unreachable", codes and classes that are tried again. Default: unreachable.
 	DisableOn []string      // Codes that also switch the subscription off. Default: none.
 	Retry     Retry
-	// Requests in flight, in all. It is no strict bound: one that has been in flight for over half a second no longer
-	// counts, and each subscription may have two in any case. Default: 512.
+	// Requests in flight, or answered and not yet recorded, in all. It is no strict bound: one that has been in flight for
+	// over half a second no longer counts, and each subscription may have two in any case. Default: 512.
 	Concurrency                int
 	ConcurrencyPerSubscription int // Requests in flight to one subscription. Default: 64.
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -53,8 +54,8 @@ type subscriptionRow struct {
 // parseSubscription reads a row. A row whose URL, secret or headers are of no use still matches events: its deliveries
 // then say what is wrong with it.
 func parseSubscription(row []byte) (*subscription, error) {
-	var r subscriptionRow
-	if err := json.Unmarshal(row, &r); err != nil {
+	r, err := readSubscription(row)
+	if err != nil {
 		return nil, fmt.Errorf("read subscription: %w", err)
 	}
 	s := &subscription{id: r.ID, tenant: r.Tenant, eventTypes: r.EventTypes, active: r.Active, url: r.URL}
@@ -81,6 +82,37 @@ func parseSubscription(row []byte) (*subscription, error) {
 		}
 	}
 	return s, nil
+}
+
+// readSubscription reads a row's JSON. Of a database of encoding SQL_ASCII it may not be UTF-8, and encoding/json would put
+// something else in place of what is not; but events are matched by the very bytes of the tenant. So it is given each byte
+// as the character of that number. Such a database has no escapes of other characters: it can't read them.
+func readSubscription(row []byte) (r subscriptionRow, err error) {
+	if utf8.Valid(row) {
+		err = json.Unmarshal(row, &r)
+		return r, err
+	}
+	wide := make([]rune, len(row))
+	for i, b := range row {
+		wide[i] = rune(b)
+	}
+	if err := json.Unmarshal([]byte(string(wide)), &r); err != nil {
+		return r, err
+	}
+	r.Tenant, r.URL = narrow(r.Tenant), narrow(r.URL)
+	for name, value := range r.Headers {
+		r.Headers[name] = narrow(value)
+	}
+	return r, nil
+}
+
+// narrow turns characters back into the bytes of their numbers.
+func narrow(wide string) string {
+	b := make([]byte, 0, len(wide))
+	for _, c := range wide {
+		b = append(b, byte(c))
+	}
+	return string(b)
 }
 
 // host is where it sends to, without what may be a secret.

@@ -105,3 +105,21 @@ func TestParseSubscription(t *testing.T) {
 	require.Error(t, s.fault)
 	require.NotContains(t, s.fault.Error(), "hunter2")
 }
+
+// A row that is not in UTF-8, of a database of encoding SQL_ASCII, is read byte for byte: its tenant is that of the events.
+func TestASubscriptionThatIsNotUTF8(t *testing.T) {
+	row := `{"id":"5f1c1f0e-3d8e-5a55-8a0c-5b1a4c0b7f11","tenant":"caf%[1]s \"\\\u0001","url":"https://example.com/%[1]s",` +
+		`"event_types":["*"],"secret":"whsec_` + strings.Repeat("a", 32) + `","headers":{"x-name": "Zo%[1]s"},"active":true}`
+	d := newDirectory()
+	for _, accent := range []string{"\xe9", "\xe8", "é"} {
+		s, err := parseSubscription(fmt.Appendf(nil, row, accent))
+		require.NoError(t, err)
+		require.NoError(t, s.fault)
+		require.Equal(t, "caf"+accent+" \"\\\x01", s.tenant)
+		require.Equal(t, "https://example.com/"+accent, s.url)
+		require.Equal(t, "Zo"+accent, s.target.Header.Get("x-name"))
+		s.id = uuid.New()
+		d.set(s)
+		require.Equal(t, []*subscription{s}, d.match(nil, s.tenant, "a"))
+	}
+}

@@ -7,21 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-const (
-	// streamBytes bounds the bodies that came down the stream and are not settled: the tailer waits while more is held.
-	streamBytes = 16 << 20
-
-	// slowBytes bounds the bodies held by requests that the database owns, hanging ones above all. Beyond it, lanes that
-	// have something in flight get nothing more of that kind, and others one at a time.
-	slowBytes = 24 << 20
-
-	// heldByAll is as much as may be held so in any case; heldByAnswering the same for lanes whose last request was answered.
-	heldByAll       = 2 * slowBytes
-	heldByAnswering = 3 * slowBytes
-
-	// idleLane is how long a lane is kept with nothing to do: its connections are closed long before.
-	idleLane = time.Minute
-)
+// idleLane is how long a lane is kept with nothing to do: its connections are closed long before.
+const idleLane = time.Minute
 
 // verdict is what became of an offer.
 type verdict int
@@ -40,7 +27,7 @@ type dispatcher struct {
 	connections      int // In flight at most, hanging ones included, as the limit on open files allows; no fewer than 2.
 	newClient        func() *Client
 	attempt          func(*Client, *delivery)   // Sends one, blocks; sets the outcome.
-	record           func(*delivery)            // Hands it to the recorder; may block.
+	record           func(*delivery)            // Hands it to the recorder; may block. Saved is called once it is written, unless it was aborted.
 	spill            func(*delivery, spillKind) // Has it written down as pending; never blocks.
 	kick             func()                     // Wakes the claimer.
 
@@ -53,6 +40,7 @@ type dispatcher struct {
 	queues  int     // Lanes with something in their queue.
 	running int     // Requests in flight.
 	counted int     // Those that count against the limit of all.
+	unsaved int     // Requests that have their outcome, and it does not stand in the database yet. They count as well.
 	doubted int     // Those that hang, or were begun in doubt.
 	held    int64   // Bytes of bodies and deliveries, without slow.
 	slow    int64   // Bytes of bodies in slow requests, and of those requests.
@@ -87,70 +75,6 @@ func (p *dispatcher) limited(id uuid.UUID, now limits) *lane {
 		l.pace.set(l.limits.rate)
 	}
 	return l
-}
-
-// hold counts n deliveries and the body that they need.
-func (p *dispatcher) hold(e *event, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	e.holders += n
-	p.held += e.size + int64(n)*deliveryBytes
-}
-
-// releaseN notes that n deliveries, which never came to a lane, are no more.
-func (p *dispatcher) releaseN(e *event, n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for range n {
-		p.releaseLocked(&delivery{event: e})
-	}
-}
-
-// release notes that a delivery needs its body no longer.
-func (p *dispatcher) release(d *delivery) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.releaseLocked(d)
-}
-
-func (p *dispatcher) releaseLocked(d *delivery) {
-	p.freed(d.slow, deliveryBytes)
-	e := d.event
-	if e.holders--; e.holders == 0 {
-		e.body = nil
-		p.freed(e.slow, e.size)
-	}
-	p.signal()
-}
-
-func (p *dispatcher) freed(slow bool, size int64) {
-	if slow {
-		p.slow -= size
-	} else {
-		p.held -= size
-	}
-}
-
-// slowDown counts a delivery and its body as held by slow requests.
-func (p *dispatcher) slowDown(d *delivery) {
-	move := func(slow *bool, size int64) {
-		if !*slow {
-			*slow = true
-			p.held -= size
-			p.slow += size
-		}
-	}
-	move(&d.slow, deliveryBytes)
-	move(&d.event.slow, d.event.size)
-	p.signal()
-}
-
-// overfull says whether the tailer should take no more from the stream for now.
-func (p *dispatcher) overfull() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.begging = p.held > streamBytes
-	return p.begging
 }
 
 // inFlight returns how many requests are in flight.
@@ -222,10 +146,14 @@ func (p *dispatcher) mayStart(l *lane, claimed bool, now time.Time) bool {
 	return !p.stopped && l.hasRoom(p.laneLimit) && l.pace.wait(now, 0) <= 0 && p.free(l, claimed) > 0
 }
 
-// free is how many requests more a lane may begin by the limits of all. The stream leaves an eighth of the connections to what is
+// free is how many requests more a lane may begin by the limits of all. Those that have ended count until that stands in the database: should
+// this process die, they are made again, and so the limit bounds what is sent twice. The stream leaves an eighth of the connections to what is
 // claimed, which would never have its turn on a busy relay else; and those in doubt share one half, so that they never have all.
 func (p *dispatcher) free(l *lane, claimed bool) int {
 	n := max(p.limit-p.counted, guaranteedInFlight-l.counted)
+	if p.unsaved > 0 { // Room comes with each batch that is written, for whoever waits longest.
+		n = min(n, p.limit-p.counted-p.unsaved)
+	}
 	if l.inDoubt(claimed) {
 		n = min(n, p.connections/2-p.doubted)
 	}
@@ -301,6 +229,20 @@ func (p *dispatcher) finish(d *delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d.done = true
+	if !d.outcome.Aborted {
+		p.unsaved++
+	}
+}
+
+// saved notes that the outcomes of so many requests stand in the database.
+func (p *dispatcher) saved(n int) {
+	if n == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unsaved -= n
+	p.startWaiting(time.Now())
 }
 
 // next ends a delivery's time in its lane and returns what the same goroutine sends now.
@@ -331,10 +273,7 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 		l.window = min(max(l.window/2, firstWindow), l.most(p.laneLimit))
 	}
 	p.releaseLocked(d)
-	if l.backlog && l.running <= l.window/2 {
-		p.kick()
-	}
-
+	p.kickFor(l)
 	p.wait(l, now)
 	nextLane, nextDelivery := p.take(now)
 	for nextDelivery != nil { // A window that has grown has room for more than one.
@@ -347,6 +286,13 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 	}
 	p.signalRoom(l)
 	return nextLane, nextDelivery
+}
+
+// kickFor wakes the claimer where the database holds deliveries for a lane, and half of its window is free for them.
+func (p *dispatcher) kickFor(l *lane) {
+	if l.backlog && l.counted <= l.window/2 && l.roomForClaimed(p.laneLimit) > 0 {
+		p.kick()
+	}
 }
 
 // take picks the next delivery of the lane that waits longest.

@@ -45,13 +45,39 @@ func TestDispatcherSpillsNothingThatIsDone(t *testing.T) {
 		b := newBench(10, 10)
 		go b.watch(ctx)
 		written := make(chan struct{})
-		b.record = func(*delivery) { <-written }
+		b.record = func(*delivery) { <-written; b.saved(1) }
 		b.give(testSubscription("default", true, "*"), 1)
 		b.pass(10 * time.Second)
 		require.Empty(t, b.spills)
 		require.False(t, b.owned())
 		close(written)
 		b.pass(0)
+		b.requireEmpty(t)
+	})
+}
+
+// What has its outcome counts until that is written: together with what is in flight, that is what a crash has sent twice.
+func TestDispatcherBoundsWhatIsNotWritten(t *testing.T) {
+	const limit = 10
+	inBubble(t, func(t *testing.T, _ context.Context) {
+		b := newBench(limit, 100)
+		ended := 0
+		b.record = func(*delivery) { ended++ }
+		busy, other := testSubscription("default", true, "*"), testSubscription("default", true, "*")
+		for range 3 * limit {
+			b.give(busy, 1)
+		}
+		b.give(other, 1)
+		b.pass(time.Second)
+		require.Equal(t, limit, ended, "the recorder has written none")
+		b.saved(3)
+		b.pass(time.Second)
+		require.Equal(t, limit+3, ended)
+		for range 3*limit + 1 - 3 {
+			b.saved(1)
+			b.pass(time.Second)
+		}
+		require.Equal(t, 3*limit+1, ended)
 		b.requireEmpty(t)
 	})
 }
@@ -398,5 +424,50 @@ func TestDispatcherWakesTheClaimerForABacklogAlone(t *testing.T) {
 		require.Equal(t, 5, finish())
 		b.forgetBacklogs()
 		require.Zero(t, finish())
+	})
+}
+
+// Requests that hang hold up what else goes to their URL only once there are as many as it may have at all.
+func TestDispatcherSendsBesideWhatHangs(t *testing.T) {
+	const most = 32
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newBench(1000, most)
+		go b.watch(ctx)
+		s := testSubscription("default", true, "*")
+		claim := func() {
+			d := testDelivery(s, 1)
+			d.claimed, d.spilled = true, true
+			b.hold(d.event, 1)
+			b.startClaimed(d)
+		}
+		b.lasts(s, -1)
+		began := time.Now()
+		for b.flying(s) < most-most/8 {
+			for range b.roomFor(s.id, limits{}) {
+				claim()
+			}
+			b.pass(watchEvery)
+			require.Less(t, time.Since(began), most/firstWindow*2*staleAfter, "%d in flight", b.flying(s))
+		}
+		b.pass(time.Second)
+		require.Zero(t, b.roomFor(s.id, limits{}), "the rest is left to the stream")
+		b.lasts(s, time.Millisecond)
+		for n := range 100 {
+			sent := len(b.begun)
+			b.give(s, 1)
+			b.pass(2 * time.Millisecond)
+			require.Len(t, b.begun, sent+1, "fresh delivery %d", n)
+		}
+		b.lasts(s, -1)
+		for range most / 8 {
+			b.give(s, 1)
+		}
+		b.pass(0)
+		require.Equal(t, most, b.flying(s))
+		require.Empty(t, b.spills)
+		close(b.hung)
+		b.pass(time.Second)
+		require.Equal(t, most, b.most[s.id], "never more")
+		b.requireEmpty(t)
 	})
 }

@@ -248,8 +248,11 @@ func (b *bench) failing(s *subscription, fails bool) {
 
 func (b *bench) note(d *delivery) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.done = append(b.done, d)
+	b.mu.Unlock()
+	if !d.outcome.Aborted {
+		b.saved(1)
+	}
 }
 
 func (b *bench) spillOver(d *delivery, kind spillKind) {
@@ -300,6 +303,7 @@ func (b *bench) requireEmpty(t require.TestingT) {
 	require.Zero(t, b.running, "running")
 	require.Zero(t, b.doubted, "doubted")
 	require.Zero(t, b.counted, "counted")
+	require.Zero(t, b.unsaved, "unsaved")
 	require.Zero(t, b.held, "held")
 	require.Zero(t, b.slow, "slow")
 	require.Zero(t, b.unowned, "unowned")

@@ -43,8 +43,8 @@ type lane struct {
 
 	running      int // Requests in flight, spilled ones included.
 	runningBytes int64
-	counted      int // Those that count against the limit of all.
-	window       int // How many may be in flight now.
+	counted      int // Those that count against the limit of all, and against the window; the others hang.
+	window       int // How many may be in flight now, beside those that hang.
 	oldest       *delivery
 	newest       *delivery
 
@@ -67,9 +67,21 @@ func (l *lane) most(standard int) int {
 	return standard
 }
 
-// hasRoom says whether the lane's own limits, but for its pace, allow one more request.
+// hasRoom says whether the lane's own limits, but for its pace, allow one more request. Those that hang leave the window to others.
 func (l *lane) hasRoom(standard int) bool {
-	return l.running < min(l.window, l.most(standard)) && (l.running == 0 || l.runningBytes < laneFlightBytes)
+	return l.counted < l.window && l.running < l.most(standard) && (l.running == 0 || l.runningBytes < laneFlightBytes)
+}
+
+// roomForClaimed is how many more may be in flight of what the database owns. An eighth of the lane is left to the stream: where retries
+// hang, and there are enough of them, what is new would have to wait for their timeouts.
+func (l *lane) roomForClaimed(standard int) int {
+	most := l.most(standard)
+	return min(l.window-l.counted, most-most/8-l.running)
+}
+
+// busyWithStream says whether it is what the stream brings that leaves no room to the database, not requests that hang.
+func (l *lane) busyWithStream(standard int) bool {
+	return l.running-l.counted <= l.most(standard)/8
 }
 
 // queueFull says whether nothing more of this size may wait.

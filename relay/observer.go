@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -33,6 +34,7 @@ type observer struct {
 	stats *statistics
 
 	captured uint64 // Events counted so far.
+	rivals   string // Slots that other relays read, as last seen.
 	failing  bool
 
 	nextCount    time.Time // Of what waits; for the goroutine that counts.
@@ -99,7 +101,28 @@ func (o *observer) write(ctx context.Context) error {
 	if err := store.Beat(ctx, o.db, o.self); err != nil {
 		return err
 	}
+	if err := o.lookForRivals(ctx); err != nil {
+		return err
+	}
 	return o.flush(ctx)
+}
+
+// lookForRivals warns, once, where another relay leads with a slot of its own: both send every event.
+func (o *observer) lookForRivals(ctx context.Context) error {
+	if !o.self.Leads {
+		return nil
+	}
+	slots, err := store.Rivals(ctx, o.db, o.self.Slot, 3*heartbeatEvery)
+	if err != nil {
+		return err
+	}
+	if rivals := strings.Join(slots, ","); rivals != o.rivals {
+		if o.rivals = rivals; rivals != "" {
+			o.log.Warn("another relay reads this database by a slot of its own, and sends each event too: give all relays one replication.slot",
+				"slot", o.self.Slot, "others", rivals)
+		}
+	}
+	return nil
 }
 
 // runCounts counts what waits until ctx ends. Beside the heartbeats: a count may take longer than the time between two.

@@ -1,7 +1,10 @@
 package relay
 
 import (
+	"bytes"
 	"context"
+	"log/slog"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,5 +100,29 @@ func TestObserverTellsOfAChangeAtOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		synctest.Wait()
 		require.Equal(t, []bool{false, true, true}, ready)
+	})
+}
+
+func TestObserverWarnsOfAnotherSlot(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newObserverBench(t)
+		log := &bytes.Buffer{}
+		b.log = slog.New(slog.NewTextHandler(log, nil))
+		var slots [][]any
+		b.db.query["rivals"] = func([]any) ([][]any, error) { return slots, nil }
+		for range 3 {
+			require.NoError(t, b.write(ctx))
+		}
+		require.Empty(t, log.String())
+		slots = [][]any{{"other"}, {"third"}}
+		for range 3 {
+			require.NoError(t, b.write(ctx))
+		}
+		require.Equal(t, 1, strings.Count(log.String(), "others=other,third"), "once")
+		b.relay.setStandby()
+		b.relay.setLeading(false)
+		asked := b.db.ran("rivals")
+		require.NoError(t, b.write(ctx))
+		require.Equal(t, asked, b.db.ran("rivals"), "who leads tells")
 	})
 }

@@ -47,6 +47,7 @@ type recorder struct {
 	timeout time.Duration                          // delivery.timeout, which a lease must outlast.
 	spilled func(subscription uuid.UUID, now bool) // A pending delivery was written down; now: due at once.
 	failing func(error)                            // The database takes no writes; called at each failure.
+	saved   func(outcomes int)                     // Outcomes of so many requests are written.
 
 	failed atomic.Bool                        // The last try failed.
 	giveUp atomic.Pointer[context.CancelFunc] // Ends the try under way.
@@ -87,7 +88,7 @@ const (
 )
 
 func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duration) *recorder {
-	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, wake: make(chan struct{}, 1)}
+	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, saved: func(int) {}, wake: make(chan struct{}, 1)}
 	r.relief = sync.NewCond(&r.mu)
 	return r
 }
@@ -217,10 +218,16 @@ func (r *recorder) abandon() {
 	r.relief.Broadcast()
 }
 
+// collisionsMost is how often a batch is written again at once that collided with somebody else's transaction.
+const collisionsMost = 5
+
+// collided says whether a statement failed by what others did at the same time: serialization_failure or deadlock_detected.
+func collided(err error) bool { return hasCode(err, "40001") || hasCode(err, "40P01") }
+
 // write tries until the batch is written, or ctx ends.
 func (r *recorder) write(ctx context.Context, batch []entry) bool {
 	backoff := 50 * time.Millisecond
-	for {
+	for collisions := 0; ; {
 		err := r.try(ctx, batch)
 		if err == nil {
 			if r.failed.Swap(false) {
@@ -232,6 +239,9 @@ func (r *recorder) write(ctx context.Context, batch []entry) bool {
 			return false
 		}
 		r.metrics.recordFailures.Inc()
+		if collisions++; collided(err) && collisions <= collisionsMost {
+			continue
+		}
 		if !r.failed.Swap(true) {
 			r.log.Warn("the database takes no writes; outcomes are kept until it does", "error", explain(err))
 		}
@@ -263,6 +273,7 @@ func (r *recorder) reconnect() {
 
 // settle tells everyone that a batch stands in the database.
 func (r *recorder) settle(batch []entry) {
+	outcomes := 0
 	for _, e := range batch {
 		switch {
 		case e.kind == entryChange:
@@ -273,6 +284,9 @@ func (r *recorder) settle(batch []entry) {
 				e.d.tx.settle()
 			}
 			r.metrics.recorded(e.kind, e.d)
+			if e.kind == entryOutcome && e.d.done {
+				outcomes++
+			}
 			if e.kind == entrySpill || e.kind == entryUnsent {
 				r.spilled(e.d.sub.id, e.kind == entryUnsent)
 			}
@@ -282,4 +296,5 @@ func (r *recorder) settle(batch []entry) {
 	r.writing = 0
 	r.done += uint64(len(batch))
 	r.mu.Unlock()
+	r.saved(outcomes)
 }

@@ -240,6 +240,44 @@ func TestRecorderTriesUntilTheDatabaseTakesIt(t *testing.T) {
 	})
 }
 
+// What collides with others' transactions is written again at once, and no sign of a database that takes no writes.
+func TestRecorderRepeatsWhatCollides(t *testing.T) {
+	for name, collides := range map[string]int{"now and then": collisionsMost, "for ever": 1 << 30} {
+		inBubble(t, func(t *testing.T, ctx context.Context) {
+			b := newRecorderBench()
+			b.refuse = func(string, []any) error {
+				if collides--; collides >= 0 {
+					return &pgconn.PgError{Code: "40001"}
+				}
+				return nil
+			}
+			go b.run(ctx)
+			d := b.putAccepted(testSubscription("default", true, "*"))
+			b.pass(time.Second)
+			require.Equal(t, name == "now and then", recorded(d), name)
+			require.Equal(t, name == "for ever", b.alarms.Load() > 0, name)
+		})
+	}
+}
+
+// The try under way is given up where its connection leads nowhere, and made again.
+func TestRecorderReconnects(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newRecorderBench()
+		db := hang(b.db)
+		b.recorder.db, b.save = db, db
+		go b.run(ctx)
+		d := b.putAccepted(testSubscription("default", true, "*"))
+		b.pass(recordTimeout / 2)
+		require.False(t, recorded(d))
+		db.hangs.Store(false)
+		b.reconnect()
+		b.pass(time.Second)
+		require.True(t, recorded(d))
+		b.reconnect()
+	})
+}
+
 func TestRecorderLeavesOutWhatIsRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {
 		b := newRecorderBench()

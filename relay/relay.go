@@ -165,7 +165,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	if r.prepares {
 		r.recorder.save = store.Prepared(r.db)
 	}
-	r.recorder.spilled, r.recorder.failing = r.wroteDown, r.databaseFails
+	r.recorder.spilled, r.recorder.failing, r.recorder.saved = r.wroteDown, r.databaseFails, r.dispatch.saved
 	r.claimer = &claimer{
 		db: r.db, log: r.log, dispatch: r.dispatch, record: r.recorder, metrics: r.metrics,
 		timeout: r.cfg.Delivery.Timeout, leading: r.leads, envelope: r.body, wake: make(chan struct{}, 1),
@@ -369,10 +369,7 @@ func (r *Relay) open(ctx context.Context) error {
 		return &ConfigError{Fault: "database.url cannot be read: " + oneLine(err), Mend: "write postgres://user:password@host:5432/database"}
 	}
 	boundConnection(&cfg.ConnConfig.Config)
-	cfg.ConnConfig.RuntimeParams["client_encoding"] = "UTF8"
-	if cfg.ConnConfig.RuntimeParams["application_name"] == "" {
-		cfg.ConnConfig.RuntimeParams["application_name"] = "relay"
-	}
+	store.SettleConn(cfg.ConnConfig)
 	return r.retryStart(ctx, func(ctx context.Context) error {
 		pooled, err := r.lookAtServer(ctx, cfg.ConnConfig)
 		if err != nil {
@@ -401,39 +398,28 @@ const poolSize = 9
 // pingTimeout bounds the look at a connection that was idle, before it is used: one that leads nowhere is replaced then.
 const pingTimeout = 5 * time.Second
 
-// lookAtServer says whether a pooler stands between us and the server: it gives out process ids of its own. It refuses a
-// database whose text may be in any encoding.
+// lookAtServer says whether a pooler stands between us and the server, and notes the database's name.
 func (r *Relay) lookAtServer(ctx context.Context, cfg *pgx.ConnConfig) (pooled bool, err error) {
 	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if errors.Is(err, store.ErrSimpleProtocol) {
+		return false, &ConfigError{
+			Fault: store.ErrSimpleProtocol.Error(), Mend: fmt.Sprintf(store.SimpleProtocolMend, "database.url"), cause: err,
+		}
+	}
 	if err != nil {
 		return false, fmt.Errorf("connect to the database: %w", err)
 	}
 	defer func() { _ = conn.Close(ctx) }() // Nothing is lost with it.
-	if err := refuseASCII(ctx, conn); err != nil {
-		return false, err
-	}
-	var pid uint32
-	err = conn.QueryRow(ctx, "SELECT pg_backend_pid(), current_database()", pgx.QueryExecModeSimpleProtocol).Scan(&pid, &r.database)
+	session, err := store.LookAtSession(ctx, conn.PgConn())
 	if err != nil {
 		return false, fmt.Errorf("connect to the database: %w", err)
 	}
-	return pid != conn.PgConn().PID(), nil
-}
-
-// refuseASCII refuses a database whose text may be in any encoding. It asks beneath pgx, which refuses such a client_encoding.
-func refuseASCII(ctx context.Context, conn *pgx.Conn) error {
-	results, err := conn.PgConn().Exec(ctx, "SELECT current_setting('server_encoding'), current_database()").ReadAll()
-	if err != nil {
-		return fmt.Errorf("connect to the database: %w", err)
+	r.database = session.Database
+	if session.ASCII {
+		r.log.Warn("the database's encoding is SQL_ASCII: text in it may be in any encoding, and is sent and recorded as it is",
+			"database", r.database)
 	}
-	if row := results[0].Rows[0]; string(row[0]) == "SQL_ASCII" {
-		return &ConfigError{
-			Fault: fmt.Sprintf("database %q has the encoding SQL_ASCII: it takes text that is not UTF-8, and what is read of that "+
-				"cannot be recorded", row[1]),
-			Mend: "create a database with ENCODING 'UTF8' and TEMPLATE template0, move the data there, and point database.url at it",
-		}
-	}
-	return nil
+	return session.Pooled, nil
 }
 
 // retryStart tries to set up until it is done, can't be done, or patience ends. It logs a fault once, not at each try.

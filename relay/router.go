@@ -3,7 +3,7 @@ package relay
 import (
 	"context"
 	"log/slog"
-	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -20,6 +20,12 @@ const (
 	// before: a round trip for some hundred keys costs hardly more than one for a few.
 	lookupDeliveries = 500
 	lookupBytes      = 1 << 20
+
+	// heldDeliveries and heldBytes bound what is held of the transaction that is being read: it may switch a subscription off behind
+	// an event, which then is not sent. The end of a transaction that is no larger follows at once; that of a larger one is not waited
+	// for, but the journal is asked.
+	heldDeliveries = 500
+	heldBytes      = 1 << 20
 
 	// patience is how long a full lane that moves may hold the tailer up in each second, once another could be kept
 	// waiting by it.
@@ -47,8 +53,14 @@ type router struct {
 	lookups    []*delivery   // Deliveries to be looked up before they go on.
 	lookupSize int64
 
+	held     []*delivery // Deliveries of the transaction that is being read, until its end.
+	heldSize int64
+	asked    bool // The journal was asked about it, so nothing is held any more.
+
 	patienceLeft time.Duration
 	patienceFrom time.Time
+
+	asks sync.Mutex // One at a time asks the journal for changes ahead.
 
 	mu   sync.Mutex
 	off  map[uuid.UUID]map[int64]struct{} // Changes ahead that switch a subscription off.
@@ -88,14 +100,48 @@ func (r *router) event(ctx context.Context, tx *transaction, row eventRow) error
 			r.lookupSize += e.size
 			continue
 		}
+		if !r.asked {
+			r.held = append(r.held, d)
+			r.heldSize += e.size
+			continue
+		}
 		if err := r.forward(ctx, d); err != nil {
 			r.dispatch.releaseN(e, len(r.matched)-i)
 			return err
 		}
 	}
+	if len(r.held) >= heldDeliveries || r.heldSize >= heldBytes {
+		if err := r.beside(ctx, r.askJournal); err != nil {
+			return err
+		}
+		r.asked = true
+		return r.letGo(ctx)
+	}
 	if len(r.lookups) >= lookupDeliveries || r.lookupSize >= lookupBytes {
 		return r.lookUp(ctx)
 	}
+	return nil
+}
+
+// commit sends what was held of a transaction: nothing more comes of it.
+func (r *router) commit(ctx context.Context) error {
+	r.asked = false
+	return r.letGo(ctx)
+}
+
+// letGo sends what was held.
+func (r *router) letGo(ctx context.Context) error {
+	for n, d := range r.held {
+		if err := r.forward(ctx, d); err != nil {
+			r.held = r.held[n:] // This one too: it is not on its way.
+			return err
+		}
+		r.held[n] = nil
+	}
+	if len(r.held) > heldDeliveries {
+		r.held = nil // An event of very many subscriptions: let go of the array.
+	}
+	r.held, r.heldSize = r.held[:0], 0
 	return nil
 }
 
@@ -156,12 +202,13 @@ func (r *router) recorded(ctx context.Context, ids []uuid.UUID) (found map[uuid.
 	return found, err
 }
 
-// drop lets go of what was gathered: the stream has ended, and brings it again.
+// drop lets go of what was gathered or held: the stream has ended, and brings it again.
 func (r *router) drop() {
-	for _, d := range r.lookups {
+	for _, d := range slices.Concat(r.lookups, r.held) {
 		r.dispatch.release(d)
 	}
 	r.lookups, r.lookupSize = nil, 0
+	r.held, r.heldSize = nil, 0
 }
 
 // forward brings a delivery to its lane, or has it written down where that would keep others waiting.
@@ -223,95 +270,4 @@ func (r *router) failUnsendable(d *delivery) {
 	d.outcome = Outcome{StartedAt: now, EndedAt: now, Class: outbox.ClassOther, Error: d.sub.fault.Error()}
 	d.decision = Decision{Status: outbox.StatusFailed}
 	r.writeDown(d, entryOutcome)
-}
-
-// change applies a change of a subscription: events after it in the stream see it.
-func (r *router) change(ctx context.Context, tx *transaction, row changeRow) error {
-	if err := r.lookUp(ctx); err != nil { // What came before belongs to the subscriptions before.
-		return err
-	}
-	if row.subscription == nil {
-		r.subscriptions.remove(row.subscriptionID)
-	} else {
-		r.subscriptions.set(row.subscription)
-		if row.subscription.fault != nil {
-			r.log.Warn("a subscription cannot be used; its deliveries will fail", "subscription_id", row.subscriptionID,
-				"error", row.subscription.fault)
-		}
-	}
-	if row.subscription == nil || !row.subscription.active {
-		r.arrived(row)
-		r.cancelQueued(row.subscriptionID)
-		r.record.put(entry{kind: entrySweep, id: row.subscriptionID, at: row.changedAt})
-	}
-	failpoint.Hit("router/after-change")
-	tx.add(1) // Marked as read after the sweep: a crash between the two brings it again.
-	r.record.put(entry{kind: entryChange, tx: tx, change: row.id})
-	return nil
-}
-
-// cancelQueued records what the stream brought to a lane and waits there as cancelled. What was claimed is given back: the
-// change may be of long ago, read a second time, and the claimer goes by how the subscription is now.
-func (r *router) cancelQueued(id uuid.UUID) {
-	for _, d := range r.dispatch.clear(id) {
-		if d.claimed {
-			r.giveBack(d)
-			r.dispatch.release(d)
-			continue
-		}
-		r.writeDown(d, entryCancel)
-	}
-}
-
-// asking notes that the journal is about to be asked for changes ahead.
-func (r *router) asking() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for id := range r.read {
-		r.read[id] = true
-	}
-}
-
-// ahead notes changes still to come that switch subscriptions off: what has not been sent is not sent any more. An answer
-// may name changes that were read since it was asked for, or that are not marked yet; those that were read before and are
-// not named are marked, and no later answer names them.
-func (r *router) ahead(changes []store.Change) {
-	r.mu.Lock()
-	var gone []uuid.UUID
-	for _, c := range changes {
-		if _, ok := r.read[c.ID]; ok {
-			r.read[c.ID] = false
-			continue
-		}
-		if r.off[c.SubscriptionID] == nil {
-			r.off[c.SubscriptionID] = make(map[int64]struct{})
-			gone = append(gone, c.SubscriptionID)
-		}
-		r.off[c.SubscriptionID][c.ID] = struct{}{}
-	}
-	maps.DeleteFunc(r.read, func(_ int64, unnamed bool) bool { return unnamed })
-	r.mu.Unlock()
-	for _, id := range gone {
-		r.cancelQueued(id)
-	}
-}
-
-// goingAway says whether the stream still holds a change that switches the subscription off.
-func (r *router) goingAway(id uuid.UUID) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.off) > 0 && len(r.off[id]) > 0
-}
-
-// arrived notes that a change that switches a subscription off was read from the stream.
-func (r *router) arrived(row changeRow) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.read[row.id] = false
-	if ahead := r.off[row.subscriptionID]; ahead != nil {
-		delete(ahead, row.id)
-		if len(ahead) == 0 {
-			delete(r.off, row.subscriptionID)
-		}
-	}
 }

@@ -69,6 +69,7 @@ func (b *routerBench) commit(t *testing.T, ctx context.Context, at int, typ stri
 	for range events {
 		require.NoError(t, b.event(ctx, tx, eventRow{id: uuid.New(), typ: typ, tenant: "default", payload: []byte("1")}))
 	}
+	require.NoError(t, b.router.commit(ctx))
 	return tx
 }
 
@@ -200,7 +201,8 @@ func TestRouterWaitsForRoom(t *testing.T) {
 		s := b.subscribe("*")
 		b.bench.lasts(s, 300*time.Millisecond)
 		send := func(ctx context.Context) error {
-			return b.event(ctx, &transaction{commit: 1}, eventRow{id: uuid.New(), typ: "a", tenant: "default", payload: make([]byte, streamBytes/2)})
+			row := eventRow{id: uuid.New(), typ: "a", tenant: "default", payload: make([]byte, streamBytes/2)}
+			return errors.Join(b.event(ctx, &transaction{commit: 1}, row), b.router.commit(ctx))
 		}
 		for range 2 {
 			require.NoError(t, send(ctx))
@@ -267,6 +269,48 @@ func TestRouterTakesChangesInOrder(t *testing.T) {
 		require.Equal(t, []entryKind{entryChange, entrySweep, entryChange, entrySweep, entryChange}, kinds,
 			"a change is marked only after its sweep")
 	})
+}
+
+// An event is not sent to a subscription that the same transaction switches off behind it.
+func TestRouterHoldsATransactionUntilItsEnd(t *testing.T) {
+	for name, before := range map[string]int{"small": 3, "large": heldDeliveries + 7} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, ctx context.Context) {
+				b := newRouterBench(10_000, 10_000)
+				gone, stays := b.subscribe("*"), b.subscribe("*")
+				asked := 0
+				b.db.query["changes_unread"] = func([]any) ([][]any, error) {
+					asked++
+					return [][]any{{int64(1), gone.id}}, nil
+				}
+				tx := &transaction{commit: 1}
+				event := func() {
+					require.NoError(t, b.event(ctx, tx, eventRow{id: uuid.New(), typ: "a", tenant: "default"}))
+				}
+				for range before {
+					event()
+				}
+				b.bench.pass(0)
+				require.NoError(t, b.change(ctx, tx, off(gone, 1)))
+				event()
+				require.NoError(t, b.router.commit(ctx))
+				b.bench.pass(time.Second)
+				require.Len(t, b.entries(entryCancel), before)
+				sent := make(map[uuid.UUID]int)
+				for _, d := range b.bench.begun {
+					sent[d.sub.id]++
+				}
+				require.Equal(t, map[uuid.UUID]int{stays.id: before + 1}, sent)
+				require.Equal(t, name == "large", asked == 1, "the journal is asked once, where the end is not waited for")
+				require.Empty(t, b.held)
+
+				event()
+				require.Len(t, b.held, 1, "the next transaction is held again")
+				b.drop()
+				b.bench.requireEmpty(t)
+			})
+		})
+	}
 }
 
 func TestRouterCancelsWhatWaitsForASubscriptionSwitchedOff(t *testing.T) {

@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"sync/atomic"
 	"time"
@@ -29,10 +28,6 @@ const (
 
 	// lookAheadEvery is how often the journal is asked for subscriptions that were switched off further on in the stream.
 	lookAheadEvery = time.Second
-
-	// publicationEvery is how often the publication is looked at: one that was altered publishes too little without an error,
-	// and from PostgreSQL 18 on so does a missing one.
-	publicationEvery = 5 * time.Second
 )
 
 // tail reads the stream, again and again, until intake ends.
@@ -316,52 +311,17 @@ func (r *Relay) persist(ctx context.Context, t *tailer) error {
 	return nil
 }
 
-// lookAhead asks the journal for subscriptions that were switched off further on in the stream, so that what has not been
-// sent to them is not sent any more even while the stream lags.
+// lookAhead asks the journal again and again.
 func (r *Relay) lookAhead(ctx context.Context, route *router) error {
 	for {
 		sleep(ctx, lookAheadEvery)
 		if ctx.Err() != nil {
 			return nil
 		}
-		route.asking()
-		asking, cancel := context.WithTimeout(ctx, recordTimeout)
-		changes, err := store.ChangesUnread(asking, r.db)
-		cancel()
-		if err != nil {
+		if err := route.askJournal(ctx); err != nil {
 			return err
 		}
-		route.ahead(changes)
 	}
-}
-
-// watchPublication ends the stream when the publication is not the one that the slot was made for, as it was then.
-func (r *Relay) watchPublication(ctx context.Context, state store.State) error {
-	for {
-		sleep(ctx, publicationEvery)
-		if ctx.Err() != nil {
-			return nil
-		}
-		asking, cancel := context.WithTimeout(ctx, recordTimeout)
-		p, err := store.FindPublication(asking, r.db, r.cfg.Replication.Publication)
-		cancel()
-		if err != nil {
-			return err
-		}
-		if p == nil || p.OID != state.PublicationOID || p.Version != state.PublicationVersion || !publicationFits(p) {
-			return fmt.Errorf("publication %q was dropped or altered", r.cfg.Replication.Publication)
-		}
-	}
-}
-
-// withoutPublication forgets the slot's state when the stream ended because the publication is missing: making it again
-// does not mend a slot, which decodes by the catalogue of the past.
-func (r *Relay) withoutPublication(ctx context.Context, err error) error {
-	var pg *pgconn.PgError
-	if !errors.As(err, &pg) || pg.Code != "42704" || pg.Where == "" {
-		return err
-	}
-	return errors.Join(err, store.ForgetState(ctx, r.db, r.cfg.Replication.Slot))
 }
 
 // newRouter loads the subscriptions as they were at a position, and what is to come of them.

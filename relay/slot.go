@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/jackc/pglogrepl"
@@ -24,20 +23,15 @@ func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	if url == "" {
 		url = r.cfg.Database.URL
 	}
-	config, err := pgconn.ParseConfig(url)
+	config, err := store.ReplicationConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("open a replication connection: %w", err)
 	}
 	boundConnection(config)
 	params := config.RuntimeParams
-	params["replication"] = "database"
-	params["client_encoding"] = "UTF8"
 	params["timezone"] = "UTC"
 	params["datestyle"] = "ISO"
 	params["extra_float_digits"] = "3"
-	if params["application_name"] == "" {
-		params["application_name"] = "relay"
-	}
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open a replication connection: %w", refusedReplication(err, config.User))
@@ -232,57 +226,6 @@ func (r *Relay) forgetSlot(ctx context.Context, old *store.Slot) error {
 		return nil
 	}
 	return store.DropSlot(ctx, r.db, r.cfg.Replication.Slot)
-}
-
-// wantedRelations are the tables whose inserts the stream must hold.
-var wantedRelations = []string{"events", "subscription_changes"}
-
-// ensurePublication makes the publication where it is missing, and completes it where it publishes too little.
-func (r *Relay) ensurePublication(ctx context.Context) (*store.Publication, error) {
-	name := r.cfg.Replication.Publication
-	p, err := store.FindPublication(ctx, r.db, name)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case p == nil:
-		r.log.Info("making the publication", "publication", name)
-		if err := store.CreatePublication(ctx, r.db, name); err != nil {
-			return nil, err
-		}
-		failpoint.Hit("setup/after-publication")
-	case publicationFits(p):
-		return p, nil
-	default:
-		// What was committed while it published too little is not in the stream: forget the slot, so that it is scanned.
-		r.log.Warn("the publication does not publish what it must: mending it", "publication", name,
-			"publishes", strings.Join(p.Relations, ","), "inserts", p.Inserts, "filtered", p.Filtered)
-		if err := store.ForgetState(ctx, r.db, r.cfg.Replication.Slot); err != nil {
-			return nil, err
-		}
-		for _, sql := range p.RepairSQL(name) {
-			if _, err := r.db.Exec(ctx, sql); err != nil {
-				return nil, fmt.Errorf("mend publication: %w", err)
-			}
-		}
-	}
-	p, err = store.FindPublication(ctx, r.db, name)
-	if err == nil && p == nil {
-		err = fmt.Errorf("publication %q is gone again", name)
-	}
-	return p, err
-}
-
-func publicationFits(p *store.Publication) bool {
-	if !p.Inserts || p.Filtered {
-		return false
-	}
-	for _, table := range wantedRelations {
-		if !slices.Contains(p.Relations, table) {
-			return false
-		}
-	}
-	return true
 }
 
 // startStream begins to read the slot at its confirmed position: 0/0, since any later one skips rows.

@@ -189,6 +189,9 @@ func (t *tailer) decode(ctx context.Context, wal []byte) error {
 		if t.tx == nil {
 			return errOutside
 		}
+		if err := t.router.commit(ctx); err != nil {
+			return err
+		}
 		t.tracker.commit(t.tx, m.TransactionEndLSN)
 		t.serverEnd = max(t.serverEnd, m.TransactionEndLSN)
 		t.tx = nil

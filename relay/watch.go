@@ -45,7 +45,11 @@ func (p *dispatcher) lookOver(now time.Time) {
 			}
 			continue
 		}
-		freed = p.spillFlight(l, now) || freed
+		if p.spillFlight(l, now) {
+			freed = true
+			p.wait(l, now)
+			p.kickFor(l)
+		}
 		if l.stale(now) {
 			p.spillQueue(l, func(*delivery) bool { return true })
 		} else if l.waitedSince(now) > queuedTooLong {
@@ -57,8 +61,8 @@ func (p *dispatcher) lookOver(now time.Time) {
 	}
 }
 
-// spillFlight takes requests that are in flight for too long off the limit of all, and has those that came down the
-// stream written down. The list is in order of start.
+// spillFlight takes requests that are in flight for too long off the limit of all and the window of their lane, and has those that came down
+// the stream written down. The list is in order of start.
 func (p *dispatcher) spillFlight(l *lane, now time.Time) (freed bool) {
 	for d := l.oldest; d != nil && now.Sub(d.started) > staleAfter; d = d.newer {
 		if !d.counted || d.done {
@@ -155,8 +159,8 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	if l.pace.every == 0 && len(l.queue) > 0 && l.queue[0].claimed {
 		return 0 // What was claimed before has not had its turn.
 	}
-	room := min(l.window, l.most(p.laneLimit)) - l.running
-	if room <= 0 && !l.stale(now) && len(l.queue) <= laneQueueLength {
+	room := l.roomForClaimed(p.laneLimit)
+	if room <= 0 && l.busyWithStream(p.laneLimit) && !l.stale(now) && len(l.queue) <= laneQueueLength {
 		room = max(1, l.window/4) // Busy with the stream, but moving: some go before what waits in its queue.
 	}
 	if l.pace.every > 0 {

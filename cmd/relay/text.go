@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,9 +23,20 @@ func jsonFlag(cmd *cobra.Command, asJSON *bool) {
 
 // newEncoder writes JSON for programs: as it is, without the escapes that HTML would need.
 func newEncoder(w io.Writer) *json.Encoder {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(asUTF8{w})
 	enc.SetEscapeHTML(false)
 	return enc
+}
+
+// asUTF8 puts U+FFFD in place of what is not UTF-8, as encoding/json does but for payloads: those of a database of encoding
+// SQL_ASCII may be in any. The encoder writes each value at once.
+type asUTF8 struct{ w io.Writer }
+
+func (u asUTF8) Write(p []byte) (int, error) {
+	if _, err := u.w.Write(bytes.ToValidUTF8(p, []byte("\uFFFD"))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // printable makes text safe for a terminal: what receivers answered and apps wrote may hold control sequences.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net"
 	"strings"
@@ -27,6 +28,8 @@ func ExplainConnect(err error, key string) (what, mend string) {
 	var cert *tls.CertificateVerificationError
 	text := err.Error()
 	switch {
+	case errors.Is(err, store.ErrSimpleProtocol):
+		return store.ErrSimpleProtocol.Error(), fmt.Sprintf(store.SimpleProtocolMend, key)
 	case errors.As(err, &pg):
 		switch pg.Code {
 		case "28P01":
@@ -85,7 +88,7 @@ func (c *checker) replication(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	config, err := pgconn.ParseConfig(url)
+	config, err := store.ReplicationConfig(url)
 	if err != nil {
 		c.fault(name, "correct "+key, "its URL cannot be read")
 		return
@@ -93,7 +96,6 @@ func (c *checker) replication(ctx context.Context) {
 	if c.noSender {
 		return // Said already.
 	}
-	config.RuntimeParams["replication"] = "database"
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		c.replicationRefused(err, key, config.User)

@@ -93,6 +93,12 @@ func TestRights(t *testing.T) {
 	_, err := store.DeleteEvents(t.Context(), db, nil)
 	require.NoError(t, err, "retention, which comes later, may do what it must")
 
+	execute(t, superuser, "REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA outbox FROM PUBLIC")
+	i = requireItem(t, look(t, &cfg), check.Fault, "rights", "EXECUTE ON FUNCTION outbox.uuid7()")
+	require.NotContains(t, i.Mend, "outbox.emit", "no more than it needs")
+	run(t, &cfg, superuser, i.Mend.String())
+	requireMended(t, &cfg, "rights", "subscriptions")
+
 	execute(t, superuser, "COMMENT ON SCHEMA outbox IS 'Schema version 1.'")
 	i = requireItem(t, look(t, &cfg), check.Fault, "schema", "of another version than this program, and not role")
 	require.Contains(t, i.Mend, "as the owner of schema outbox")

@@ -13,6 +13,11 @@ UNION ALL
 SELECT 'UPDATE (id) ON outbox.events' -- what retention removes it locks first: that asks for UPDATE of any one column
   FROM pg_class WHERE relname = 'events' AND relnamespace = to_regnamespace('outbox') AND NOT has_any_column_privilege(oid, 'UPDATE')
 UNION ALL
+SELECT format('EXECUTE ON FUNCTION outbox.%I(%s)', proname, pg_get_function_identity_arguments(oid))
+  FROM pg_proc
+ WHERE pronamespace = to_regnamespace('outbox') AND prorettype <> 'trigger'::regtype AND proname <> 'emit'
+   AND NOT has_function_privilege(oid, 'EXECUTE')
+UNION ALL
 SELECT w.rights || ' ON outbox.' || w.name
   FROM (VALUES
     ('events', 'SELECT, DELETE'),
@@ -30,7 +35,7 @@ SELECT w.rights || ' ON outbox.' || w.name
   JOIN pg_class AS c ON c.relname = w.name AND c.relnamespace = to_regnamespace('outbox')
  WHERE NOT (SELECT bool_and(has_table_privilege(c.oid, trim(r))) FROM unnest(string_to_array(w.rights, ',')) AS r)`
 
-// rights looks whether the role may do what the relay does with its tables.
+// rights looks whether the role may do what the relay does with its tables, and call what their defaults and checks call.
 func (c *checker) rights(ctx context.Context) {
 	missing, err := c.texts(ctx, wantedRights)
 	switch {

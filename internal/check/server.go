@@ -29,8 +29,8 @@ func (c *checker) server(ctx context.Context) {
 		c.ok("version", "PostgreSQL %s", version)
 	}
 	if encoding == "SQL_ASCII" {
-		c.fault("encoding", "CREATE DATABASE "+quote(c.database+"_utf8")+" ENCODING 'UTF8' TEMPLATE template0; -- move the data there, and point database.url at it",
-			"is SQL_ASCII: the database takes text that is not UTF-8, and what is read of that cannot be recorded")
+		c.warn("encoding", "CREATE DATABASE "+quote(c.database+"_utf8")+" ENCODING 'UTF8' TEMPLATE template0; -- move the data there, and point database.url at it",
+			"is SQL_ASCII: text in it may be in any encoding, and is sent and shown as it is")
 	} else {
 		c.ok("encoding", "%s", encoding)
 	}

@@ -125,7 +125,8 @@ func execute(name, part string, view any) ([]byte, error) {
 func writeHTML(w http.ResponseWriter, status int, text []byte) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // Fails where nobody is there any more.
+	// Of a database of encoding SQL_ASCII, text may not be UTF-8.
+	_, _ = w.Write(bytes.ToValidUTF8(text, []byte("\uFFFD"))) // Fails where nobody is there any more.
 }
 
 // staticVersion is in the address of each static file, so that a browser may keep it for good.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -212,4 +213,40 @@ func TestARetryThatSucceedsAndAReplay(t *testing.T) {
 	pgtest.Execute(t, db, `SELECT outbox.replay(delivery_id) FROM outbox.delivery_log`)
 	await(t, "replayed", accepted(2))
 	require.Equal(t, 2, r.Count(event), "the same webhook-id")
+}
+
+// Nothing is sent to a subscription once its removal has been committed, nor kept to be tried again.
+func TestARemovedSubscriptionGetsNoMore(t *testing.T) {
+	for name, remove := range map[string]string{
+		"removed": `DELETE FROM outbox.subscriptions WHERE id = $1`, "switched off": `UPDATE outbox.subscriptions SET active = false WHERE id = $1`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			url, slot := pgtest.Migrated(t), pgtest.Slot(t)
+			db, r := pgtest.Pool(t, url), receiver.New(t, nil)
+			id := subscribe(t, db, r, "*")
+			start(t, url, slot, "RELAY_DELIVERY_RETRY_BASE=1h")
+			statuses := func() []string {
+				return pgtest.Values[string](t, db, `SELECT status || ' ' || count(*) FROM outbox.deliveries GROUP BY status ORDER BY 1`)
+			}
+
+			r.Hang()
+			emit(t, db, "in.flight")
+			await(t, "in flight", func() bool { return r.Len() == 1 })
+			pgtest.Execute(t, db, remove, id)
+			r.Down()
+			await(t, "cancelled", func() bool { return slices.Equal(statuses(), []string{"cancelled 1"}) })
+			require.Equal(t, 1, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.attempts`), "the attempt is in the log")
+
+			other := receiver.New(t, nil)
+			id = subscribe(t, db, other, "*")
+			tx, err := db.Begin(t.Context())
+			require.NoError(t, err)
+			const events = 3000
+			pgtest.Execute(t, tx, `SELECT outbox.emit('same.transaction', '1') FROM generate_series(1, $1)`, events)
+			pgtest.Execute(t, tx, remove, id)
+			require.NoError(t, tx.Commit(t.Context()))
+			await(t, "all are cancelled", func() bool { return slices.Equal(statuses(), []string{fmt.Sprint("cancelled ", events+1)}) })
+			require.Zero(t, other.Len())
+		})
+	}
 }

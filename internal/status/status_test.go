@@ -81,10 +81,15 @@ func TestWarnings(t *testing.T) {
 	beat(t, db, store.Heartbeat{Slot: slot, State: "cannot set up: role app may not replicate"})
 	requireWarnings(t, "the relay on web-1 (process 42) is not ready: cannot set up: role app may not replicate", "no relay reads the stream")
 	beat(t, db, store.Heartbeat{Slot: "another", Leads: true, Ready: true})
-	requireWarnings(t, "not ready", "no relay reads the stream")
+	requireWarnings(t, "reads slot another", "not ready", "no relay reads the stream")
 	pgtest.Execute(t, db, "DELETE FROM outbox.relays")
 	beat(t, db, store.Heartbeat{Slot: slot, Leads: true, Ready: true})
 	requireWarnings(t)
+
+	beat(t, db, store.Heartbeat{Slot: "another", Leads: true, Ready: true})
+	beat(t, db, store.Heartbeat{Slot: "third", Ready: true})
+	requireWarnings(t, "the relay on web-1 (process 42) reads slot another: it sends each event too")
+	pgtest.Execute(t, db, "DELETE FROM outbox.relays WHERE slot <> $1", slot)
 
 	pgtest.Execute(t, db, "UPDATE outbox.subscriptions SET active = false")
 	requireWarnings(t, "no subscription is switched on")

@@ -30,7 +30,11 @@ func (s *Status) warnOfRelays(relays []store.SeenRelay) {
 	leader, mine := false, 0
 	for _, r := range s.Relays {
 		if r.Slot != s.Slot.Name {
-			continue // It has a relay.yaml of its own.
+			if r.Leads {
+				s.add("the relay on %s (process %d) reads slot %s: it sends each event too; give all relays of a database one replication.slot",
+					r.Host, r.PID, r.Slot)
+			}
+			continue
 		}
 		mine++
 		leader = leader || r.Leads

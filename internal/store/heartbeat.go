@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 )
 
 // Heartbeat is a relay's row in outbox.relays.
@@ -43,4 +44,19 @@ func EndHeartbeat(ctx context.Context, db DB, id uuid.UUID) error {
 		return fmt.Errorf("end heartbeat: %w", err)
 	}
 	return nil
+}
+
+var rivalsSQL = query("rivals")
+
+// Rivals returns the other slots that relays of this database read: each sends every event.
+func Rivals(ctx context.Context, db DB, slot string, seenWithin time.Duration) ([]string, error) {
+	rows, err := db.Query(ctx, rivalsSQL, slot, seenWithin.Seconds())
+	if err != nil {
+		return nil, fmt.Errorf("look for relays with other slots: %w", err)
+	}
+	slots, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("look for relays with other slots: %w", err)
+	}
+	return slots, nil
 }

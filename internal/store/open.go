@@ -14,8 +14,7 @@ import (
 // Open opens a pool for a command. It does not connect yet, so the address may be that of a server that is down.
 //
 // Statements are described, not prepared, unless the URL names a default_query_exec_mode: a transaction pooler forgets
-// prepared ones. No run-time parameter is set but application_name and client_encoding, which every driver sets and every pooler
-// knows: in a database of another encoding than UTF8, text would come and go in that. No error contains anything of the URL.
+// prepared ones. Settle says what is set on a connection. No error contains anything of the URL.
 func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -43,16 +42,23 @@ func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return conn, nil
 }
 
-// ConnectReplication opens a replication connection to one database, as the relay's stream uses it.
-func ConnectReplication(ctx context.Context, url string) (*pgconn.PgConn, error) {
-	cfg, err := pgconn.ParseConfig(url)
+// ReplicationConfig reads a URL for a replication connection to one database. What a URL may say of pools and statements
+// concerns no such connection.
+func ReplicationConfig(url string) (*pgconn.Config, error) {
+	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, explainURL(err)
 	}
-	cfg.RuntimeParams["replication"] = "database"
-	cfg.RuntimeParams["client_encoding"] = "UTF8"
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "relay"
+	Settle(&cfg.ConnConfig.Config)
+	cfg.ConnConfig.RuntimeParams["replication"] = "database"
+	return &cfg.ConnConfig.Config, nil
+}
+
+// ConnectReplication opens a replication connection to one database, as the relay's stream uses it.
+func ConnectReplication(ctx context.Context, url string) (*pgconn.PgConn, error) {
+	cfg, err := ReplicationConfig(url)
+	if err != nil {
+		return nil, err
 	}
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
@@ -66,10 +72,7 @@ func prepare(cfg *pgx.ConnConfig) {
 	if cfg.DefaultQueryExecMode == pgx.QueryExecModeCacheStatement {
 		cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 	}
-	cfg.RuntimeParams["client_encoding"] = "UTF8"
-	if cfg.RuntimeParams["application_name"] == "" {
-		cfg.RuntimeParams["application_name"] = "relay"
-	}
+	SettleConn(cfg)
 }
 
 // ErrURL says that a database URL cannot be read.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/outboxrelay/relay/internal/pgtest"
@@ -26,6 +27,13 @@ func record(status string, attempts int, lease uuid.UUID) *store.Record {
 		Tenant: "acme", UserID: ptr("42"), URL: "https://example.com", Status: status, Attempts: attempts, Lease: lease,
 		Attempt: &store.Attempt{EndedAgo: 2 * time.Second, Duration: 1234567 * time.Microsecond},
 	}
+}
+
+// recording is a database with the subscription of such records.
+func recording(t testing.TB) *pgxpool.Pool {
+	db := database(t)
+	subscribe(t, db, 3, true)
+	return db
 }
 
 func save(t testing.TB, db store.DB, records ...*store.Record) {
@@ -53,7 +61,7 @@ func whole(t testing.TB, db store.DB) []string {
 func TestSaveEachStatus(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	for _, write := range []func(context.Context, store.DB, *store.Batch) error{store.SaveRecords, store.SaveNewRecords} {
 		testSaveEachStatus(t, db, func(r *store.Record) { require.NoError(t, write(t.Context(), db, batchOf(t, r))) })
 	}
@@ -144,7 +152,7 @@ func endedAgo(a *store.Attempt) *int64 {
 func TestDelaysAreExact(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	records := make([]*store.Record, 0, 15)
 	for n := 1; n <= 15; n++ {
 		r := record("retrying", n, ours)
@@ -164,7 +172,7 @@ func TestDelaysAreExact(t *testing.T) {
 func TestOnlyTheLeaseWrites(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	all := []string{"pending", "retrying", "accepted", "rejected", "failed", "cancelled"}
 	for _, is := range all {
 		for _, becomes := range all {
@@ -192,7 +200,7 @@ func TestOnlyTheLeaseWrites(t *testing.T) {
 func TestNoLeaseWritesNothing(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	put(t, db, given{id: 1, event: 2, subscription: 3})
 	before := whole(t, db)
 	for _, lease := range []uuid.UUID{ours, uuid.Nil} {
@@ -205,7 +213,7 @@ func TestNoLeaseWritesNothing(t *testing.T) {
 func TestSavedTwice(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	var records []*store.Record
 	for i, status := range []string{"accepted", "rejected", "failed", "retrying", "cancelled", "pending"} {
 		r := record(status, 1, ours)
@@ -231,7 +239,7 @@ func TestSavedTwice(t *testing.T) {
 func TestSaveNewMeetsARow(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	there, fresh := record("pending", 0, ours), record("accepted", 1, ours)
 	there.Attempt, fresh.ID = nil, number(9)
 	require.NoError(t, store.SaveNewRecords(t.Context(), db, batchOf(t, there)))
@@ -252,7 +260,7 @@ func TestSaveNewMeetsARow(t *testing.T) {
 func TestRecordWithoutAnAttempt(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	first := record("retrying", 1, ours)
 	first.Attempt.ErrorClass, first.Attempt.Error = "connect", "refused"
 	save(t, db, first)
@@ -279,7 +287,7 @@ func TestRecordWithoutAnAttempt(t *testing.T) {
 func TestBatchIsAllOrNothing(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	good, bad := record("accepted", 1, ours), record("accepted", 1, ours)
 	bad.ID = number(9)
 	for name, tt := range map[string]struct {
@@ -313,7 +321,7 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 func TestSaveManyAndFindThem(t *testing.T) {
 	t.Parallel()
 
-	db := database(t)
+	db := recording(t)
 	const n = 5000
 	var records []*store.Record
 	var ids []uuid.UUID
@@ -358,4 +366,35 @@ func TestDisableSubscription(t *testing.T) {
 	require.NoError(t, store.DisableSubscription(t.Context(), db, number(3), "answered 410"))
 	require.NoError(t, tx.Commit(t.Context()))
 	require.True(t, pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1`, number(3)))
+}
+
+// What would be tried again, and has no subscription to be tried for any more, is cancelled; what is done is done.
+func TestAnOutcomeAfterItsSubscriptionIsGone(t *testing.T) {
+	t.Parallel()
+
+	for name, gone := range map[string]string{
+		"removed":      `DELETE FROM outbox.subscriptions`,
+		"switched off": `UPDATE outbox.subscriptions SET active = false`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			db := recording(t)
+			pending := record("pending", 0, ours)
+			pending.Attempt, pending.DueIn = nil, time.Hour
+			save(t, db, pending)
+			pgtest.Execute(t, db, gone)
+			save(t, db, record("retrying", 1, ours))
+			fresh := record("retrying", 1, uuid.Nil)
+			fresh.ID, fresh.DueIn = number(4), time.Hour
+			require.NoError(t, store.SaveNewRecords(t.Context(), db, batchOf(t, fresh)))
+			accepted := record("accepted", 1, uuid.Nil)
+			accepted.ID = number(5)
+			require.NoError(t, store.SaveNewRecords(t.Context(), db, batchOf(t, accepted)))
+			require.Equal(t, []string{"cancelled 1 t f", "cancelled 1 t f", "accepted 1 t f"}, pgtest.Values[string](t, db, `
+				SELECT concat_ws(' ', status, attempts, finished_at IS NOT NULL, next_attempt_at IS NOT NULL)
+				  FROM outbox.deliveries ORDER BY id`))
+			require.Len(t, pgtest.Values[int](t, db, `SELECT attempt FROM outbox.attempts`), 3, "attempts that were made are in the log")
+		})
+	}
 }

@@ -1,5 +1,6 @@
 -- Writes what became of a batch of deliveries, and the attempts that were made, in one statement.
--- A row that is there already is changed only by who holds its lease, and never once it is finished.
+-- A row that is there already is changed only by who holds its lease, and never once it is finished. What would be tried again is
+-- cancelled where its subscription was removed or switched off meanwhile: who did that has found it in somebody's hands.
 -- unnest stands in the SELECT list, which steps through all arrays at once; in FROM, each would be copied first.
 WITH input AS MATERIALIZED (
   SELECT
@@ -15,16 +16,19 @@ WITH input AS MATERIALIZED (
     status, attempts, lease, due_at, last_attempt_at, next_attempt_at, finished_at, response_code, error_class, error)
   SELECT
     i.id, i.event_id, i.subscription_id, i.event_created_at, i.event_type, i.tenant, i.user_id, i.url,
-    i.status, i.attempts, i.lease,
-    CASE i.status
+    t.status, i.attempts, i.lease,
+    CASE t.status
       WHEN 'retrying' THEN t.ended + i.due_in_us * interval '1 microsecond'
       WHEN 'pending' THEN statement_timestamp() + i.due_in_us * interval '1 microsecond'
     END,
     t.ended,
-    CASE i.status WHEN 'retrying' THEN t.ended + i.due_in_us * interval '1 microsecond' END,
-    CASE WHEN i.status NOT IN ('pending', 'retrying') THEN statement_timestamp() END,
+    CASE t.status WHEN 'retrying' THEN t.ended + i.due_in_us * interval '1 microsecond' END,
+    CASE WHEN t.status NOT IN ('pending', 'retrying') THEN statement_timestamp() END,
     i.response_code, i.error_class, i.error
-  FROM input AS i, LATERAL (SELECT statement_timestamp() - i.ended_ago_us * interval '1 microsecond') AS t(ended)
+  FROM input AS i, LATERAL (
+    SELECT statement_timestamp() - i.ended_ago_us * interval '1 microsecond',
+           CASE WHEN i.status <> 'retrying' OR EXISTS (SELECT FROM outbox.subscriptions AS s WHERE s.id = i.subscription_id AND s.active)
+                THEN i.status ELSE 'cancelled' END) AS t(ended, status)
   ON CONFLICT (id) DO UPDATE SET
     status = EXCLUDED.status,
     attempts = EXCLUDED.attempts,

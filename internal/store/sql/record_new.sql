@@ -14,16 +14,19 @@ WITH input AS MATERIALIZED (
     status, attempts, lease, due_at, last_attempt_at, next_attempt_at, finished_at, response_code, error_class, error)
   SELECT
     i.id, i.event_id, i.subscription_id, i.event_created_at, i.event_type, i.tenant, i.user_id, i.url,
-    i.status, i.attempts, i.lease,
-    CASE i.status
+    t.status, i.attempts, i.lease,
+    CASE t.status
       WHEN 'retrying' THEN t.ended + i.due_in_us * interval '1 microsecond'
       WHEN 'pending' THEN statement_timestamp() + i.due_in_us * interval '1 microsecond'
     END,
     t.ended,
-    CASE i.status WHEN 'retrying' THEN t.ended + i.due_in_us * interval '1 microsecond' END,
-    CASE WHEN i.status NOT IN ('pending', 'retrying') THEN statement_timestamp() END,
+    CASE t.status WHEN 'retrying' THEN t.ended + i.due_in_us * interval '1 microsecond' END,
+    CASE WHEN t.status NOT IN ('pending', 'retrying') THEN statement_timestamp() END,
     i.response_code, i.error_class, i.error
-  FROM input AS i, LATERAL (SELECT statement_timestamp() - i.ended_ago_us * interval '1 microsecond') AS t(ended)
+  FROM input AS i, LATERAL (
+    SELECT statement_timestamp() - i.ended_ago_us * interval '1 microsecond',
+           CASE WHEN i.status <> 'retrying' OR EXISTS (SELECT FROM outbox.subscriptions AS s WHERE s.id = i.subscription_id AND s.active)
+                THEN i.status ELSE 'cancelled' END) AS t(ended, status)
 )
 INSERT INTO outbox.attempts (
   delivery_id, attempt, started_at, duration_ms, response_code, error_class, error, response_body)
