@@ -156,7 +156,9 @@ func (c *claimer) claim(ctx context.Context, due []store.Due) (more bool, err er
 		}
 		n := min(c.dispatch.roomFor(d.SubscriptionID, limits{d.Rate, d.Concurrency, d.Timeout}), left)
 		if n > 0 && c.dispatch.inDoubt(d.SubscriptionID) {
-			n = min(n, doubtful)
+			if n = min(n, doubtful); n > 0 && n == doubtful {
+				c.last = d.SubscriptionID
+			}
 			doubtful -= n
 		}
 		if n <= 0 {

@@ -3,10 +3,13 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/outboxrelay/relay/internal/store"
 )
@@ -30,6 +33,9 @@ const (
 	// what it has in flight is sent again. One that was held still gives up its stream sooner by itself (stillFor).
 	vanishedLeader = 6 * time.Second
 
+	// lookAtLeast is how often must be looked for nothing to be missed between two looks: standbyEvery, and some delay.
+	lookAtLeast = 5 * standbyEvery / 2
+
 	// lookEvery is how often a relay that is in doubt asks. askWithin bounds how long that takes, endWithin how long the end of a
 	// walsender is waited for.
 	lookEvery = 500 * time.Millisecond
@@ -45,24 +51,24 @@ type senderWatch struct {
 	pid      int
 	reply    string
 	since    time.Time // When that reply was first seen.
-	listened bool      // It waited at a look since then.
+	looked   time.Time // When it was last looked.
+	listened bool      // It waited at the last look.
 }
 
 // unheard takes a look at the walsender, nil where there is none, and returns for how long at least it has heard nothing: 0 where
-// that can't be told, as while it decodes and does not listen.
+// that can't be told, as while it decodes and does not listen, or where nobody has looked for a while. Then both may have been cut
+// off from the server, or stood still with it, and what was sent to it is on its way.
 func (w *senderWatch) unheard(now time.Time, s *store.Sender) time.Duration {
 	if s == nil || s.Reply == "" {
 		*w = senderWatch{}
 		return 0
 	}
-	if s.PID != w.pid || s.Reply != w.reply {
+	if s.PID != w.pid || s.Reply != w.reply || now.Sub(w.looked) > lookAtLeast {
 		*w = senderWatch{pid: s.PID, reply: s.Reply, since: now}
 	}
-	if !s.Listens {
-		return 0
-	}
-	if !w.listened { // One look more: what was sent just now may be on its way.
-		w.listened = true
+	w.looked = now
+	if !s.Listens || !w.listened { // At two looks: what was sent just now may be on its way at one.
+		w.listened = s.Listens
 		return 0
 	}
 	return now.Sub(w.since)
@@ -73,6 +79,7 @@ func (w *senderWatch) unheard(now time.Time, s *store.Sender) time.Duration {
 func (r *Relay) watchLeader(ctx context.Context) (bool, error) {
 	s, err := store.FindSender(ctx, r.db, r.cfg.Replication.Slot)
 	if err != nil {
+		r.watch = senderWatch{}
 		return false, err
 	}
 	silent := r.watch.unheard(time.Now(), s)
@@ -81,12 +88,17 @@ func (r *Relay) watchLeader(ctx context.Context) (bool, error) {
 	}
 	r.log.Warn("the relay that leads is not heard of any more: taking over", "slot", r.cfg.Replication.Slot,
 		"silent_for", silent.Round(time.Second).String())
-	return true, store.EndSender(ctx, r.db, r.cfg.Replication.Slot, s.PID, endWithin)
+	if err := store.EndSender(ctx, r.db, r.cfg.Replication.Slot, s.PID, endWithin); err != nil {
+		r.log.Warn("cannot end its connection; the server does after wal_sender_timeout", "error", explain(err))
+		r.watch = senderWatch{}
+		return false, nil
+	}
+	return true, nil
 }
 
 // watchOwnSender ends the stream once the server, asked over another connection, has not heard of it for a while. Silence is
 // for how long nothing has come from the server, or could not be listened to.
-func (r *Relay) watchOwnSender(ctx context.Context, pid uint32, silence *atomic.Int64) error {
+func (r *Relay) watchOwnSender(ctx context.Context, pid int, silence *atomic.Int64) error {
 	var w senderWatch
 	asking := asker{config: r.db.Config().ConnConfig}
 	defer asking.close()
@@ -102,10 +114,11 @@ func (r *Relay) watchOwnSender(ctx context.Context, pid uint32, silence *atomic.
 		}
 		s, err := asking.sender(ctx, r.cfg.Replication.Slot)
 		if err != nil {
+			w = senderWatch{}
 			r.log.Debug("cannot ask whether the server hears the stream's connection", "error", explain(err))
 			continue // The server is away altogether, or so it looks: its end of the connection may be well.
 		}
-		if s == nil || s.PID != int(pid) || w.unheard(time.Now(), s) >= unheardAfter {
+		if s == nil || s.PID != pid || w.unheard(time.Now(), s) >= unheardAfter {
 			return errUnheard
 		}
 	}
@@ -139,10 +152,23 @@ func (a *asker) close() {
 }
 
 // endOwnSender frees the slot of a stream that is over for this relay, and not for the server.
-func (r *Relay) endOwnSender(ctx context.Context, pid uint32) {
+func (r *Relay) endOwnSender(ctx context.Context, pid int) {
 	ctx, cancel := context.WithTimeout(ctx, endWithin+askWithin)
 	defer cancel()
-	if err := store.EndSender(ctx, r.db, r.cfg.Replication.Slot, int(pid), endWithin); err != nil {
+	if err := store.EndSender(ctx, r.db, r.cfg.Replication.Slot, pid, endWithin); err != nil {
 		r.log.Warn("the server keeps the dead connection until wal_sender_timeout", "error", explain(err))
 	}
+}
+
+// askPID returns the server's process of a connection. What the driver was told is another where a proxy stands in between.
+func askPID(ctx context.Context, conn *pgconn.PgConn) (int, error) {
+	results, err := conn.Exec(ctx, "SELECT pg_backend_pid()").ReadAll()
+	if err != nil {
+		return 0, fmt.Errorf("ask for the process id: %w", err)
+	}
+	pid, err := strconv.Atoi(string(results[0].Rows[0][0]))
+	if err != nil {
+		return 0, fmt.Errorf("ask for the process id: %w", err)
+	}
+	return pid, nil
 }

@@ -25,7 +25,8 @@ func TestSenderWatch(t *testing.T) {
 		"something new is heard":          {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(1, waits, "b")}, never},
 		"nothing since":                   {[]*store.Sender{look(1, waits, "a"), look(1, waits, "b"), look(1, waits, "b")}, time.Second},
 		"it decodes":                      {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(1, decodes, "a")}, never},
-		"it decoded meanwhile":            {[]*store.Sender{look(1, waits, "a"), look(1, decodes, "a"), look(1, waits, "a")}, 2 * time.Second},
+		"it decoded meanwhile":            {[]*store.Sender{look(1, waits, "a"), look(1, decodes, "a"), look(1, waits, "a")}, never},
+		"it decoded, and waits":           {[]*store.Sender{look(1, waits, "a"), look(1, decodes, "a"), look(1, waits, "a"), look(1, waits, "a")}, 3 * time.Second},
 		"it has decoded for long":         {[]*store.Sender{look(1, decodes, "a"), look(1, decodes, "a"), look(1, waits, "a")}, never},
 		"another process":                 {[]*store.Sender{look(1, waits, "a"), look(1, waits, "a"), look(2, waits, "a")}, never},
 		"none, and it again":              {[]*store.Sender{look(1, waits, "a"), nil, look(1, waits, "a")}, never},
@@ -46,9 +47,25 @@ func TestSenderWatch(t *testing.T) {
 	}
 }
 
+// Where nobody could look for a while, the leader may have been cut off as well, and be well.
+func TestSenderWatchStartsAnewAfterAGap(t *testing.T) {
+	var w senderWatch
+	now, seen := time.Now(), &store.Sender{PID: 1, Listens: true, Reply: "a"}
+	for range 3 {
+		now = now.Add(standbyEvery)
+		w.unheard(now, seen)
+	}
+	require.Equal(t, 2*standbyEvery, w.unheard(now, seen))
+	now = now.Add(lookAtLeast + 1)
+	require.Zero(t, w.unheard(now, seen))
+	now = now.Add(standbyEvery)
+	require.Equal(t, standbyEvery, w.unheard(now, seen))
+}
+
 // Whoever does not hear a relay must not take one that is well for vanished, however slow its database is.
 func TestALeaderIsHeardWhateverItDoes(t *testing.T) {
 	require.Greater(t, vanishedLeader, 2*statusEvery+stillFor)
 	require.Greater(t, unheardAfter, 2*statusEvery)
+	require.Greater(t, lookAtLeast, standbyEvery+standbyEvery/4+statusEvery, "of whoever stands by")
 	require.Less(t, suspectAfter+unheardAfter+3*lookEvery, 10*time.Second, "what is promised, the rest included")
 }

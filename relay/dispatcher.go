@@ -109,7 +109,7 @@ func (p *dispatcher) offer(d *delivery) verdict {
 		p.begin(l, d, now)
 	case l.pace.wait(now, len(l.queue)) > paceHorizon:
 		return hanging // Waiting for it would be in vain.
-	case l.stale(now) || p.slow > slowBytes && l.running > 0 && l.oldest.spilled:
+	case l.stale(now) || p.slow > slowBytes && l.hangs():
 		return hanging
 	case l.queueFull(d.event.size):
 		p.begging = true
@@ -143,25 +143,45 @@ func (p *dispatcher) startClaimed(d *delivery) {
 
 // mayStart says whether the limits allow a lane one more request, for a delivery that was claimed or is of the stream.
 func (p *dispatcher) mayStart(l *lane, claimed bool, now time.Time) bool {
+	if !claimed && p.slow > slowBytes && l.hangs() {
+		return false // Memory is for others.
+	}
 	return !p.stopped && l.hasRoom(p.laneLimit) && l.pace.wait(now, 0) <= 0 && p.free(l, claimed) > 0
 }
 
-// free is how many requests more a lane may begin by the limits of all. Those that have ended count until that stands in the database: should
-// this process die, they are made again, and so the limit bounds what is sent twice. The stream leaves an eighth of the connections to what is
-// claimed, which would never have its turn on a busy relay else; and those in doubt share one half, so that they never have all.
+// free is how many requests more a lane may begin now by the limits of all. Those that have ended count until that stands in the database:
+// should this process die, they are made again, and so the limit bounds what is sent twice. Room comes with each batch that is
+// written, for whoever waits longest.
 func (p *dispatcher) free(l *lane, claimed bool) int {
-	n := max(p.limit-p.counted, guaranteedInFlight-l.counted)
-	if p.unsaved > 0 { // Room comes with each batch that is written, for whoever waits longest.
+	n := p.places(l, claimed, 0, 0)
+	if p.unsaved > 0 {
 		n = min(n, p.limit-p.counted-p.unsaved)
 	}
+	return n
+}
+
+// places is the same, beside so many that are taken, but for what is guaranteed to each lane beside so many that wait in it. The stream
+// leaves an eighth of the connections to what is claimed, which would never have its turn on a busy relay else; and those in doubt
+// share one half, so that they never have all.
+func (p *dispatcher) places(l *lane, claimed bool, taken, waiting int) int {
+	n := max(p.limit-p.counted-taken, guaranteedInFlight-l.counted-waiting)
 	if l.inDoubt(claimed) {
-		n = min(n, p.connections/2-p.doubted)
+		n = min(n, p.leftInDoubt(l))
 	}
 	left := p.connections - p.running
 	if !claimed {
 		left -= p.connections / 8
 	}
 	return min(n, left)
+}
+
+// leftInDoubt is how many requests in doubt there may be more. A part is left to lanes that have nothing in flight.
+func (p *dispatcher) leftInDoubt(l *lane) int {
+	left := p.connections/2 - p.doubted
+	if l.running > 0 {
+		left -= p.connections / 16
+	}
+	return left
 }
 
 // wait puts a lane that has room of its own in the list of those that wait for the limit of all. One that only its pace

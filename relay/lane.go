@@ -43,6 +43,7 @@ type lane struct {
 
 	running      int // Requests in flight, spilled ones included.
 	runningBytes int64
+	claimed      int // Those that the database owns since before they were begun.
 	counted      int // Those that count against the limit of all, and against the window; the others hang.
 	window       int // How many may be in flight now, beside those that hang.
 	oldest       *delivery
@@ -75,13 +76,13 @@ func (l *lane) hasRoom(standard int) bool {
 // roomForClaimed is how many more may be in flight of what the database owns. An eighth of the lane is left to the stream: where retries
 // hang, and there are enough of them, what is new would have to wait for their timeouts.
 func (l *lane) roomForClaimed(standard int) int {
-	most := l.most(standard)
-	return min(l.window-l.counted, most-most/8-l.running)
+	return min(l.window-l.counted, l.most(standard)-l.running, l.shareOfClaimed(standard))
 }
 
-// busyWithStream says whether it is what the stream brings that leaves no room to the database, not requests that hang.
-func (l *lane) busyWithStream(standard int) bool {
-	return l.running-l.counted <= l.most(standard)/8
+// shareOfClaimed is the same where the stream leaves no room: it has no more right to the lane than the rest of what the database owns.
+func (l *lane) shareOfClaimed(standard int) int {
+	most := l.most(standard)
+	return most - most/8 - l.claimed
 }
 
 // queueFull says whether nothing more of this size may wait.
@@ -93,6 +94,9 @@ func (l *lane) queueFull(size int64) bool {
 func (l *lane) stale(now time.Time) bool {
 	return l.oldest != nil && now.Sub(l.oldest.started) > staleAfter && now.Sub(l.finished) > staleAfter
 }
+
+// hangs says whether its oldest request has taken so long that the database owns it.
+func (l *lane) hangs() bool { return l.oldest != nil && l.oldest.spilled }
 
 // waitedSince says how long the delivery from the stream that has waited longest has; 0 where none waits.
 func (l *lane) waitedSince(now time.Time) time.Duration {
@@ -187,6 +191,9 @@ func (l *lane) start(d *delivery, now time.Time) {
 	if d.counted {
 		l.counted++
 	}
+	if d.claimed {
+		l.claimed++
+	}
 }
 
 // end takes a delivery out of the list.
@@ -206,6 +213,9 @@ func (l *lane) end(d *delivery, now time.Time) {
 	l.runningBytes -= d.event.size
 	if d.counted {
 		l.counted--
+	}
+	if d.claimed {
+		l.claimed--
 	}
 	l.finished = now
 }

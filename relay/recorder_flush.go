@@ -20,6 +20,9 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	defer cancel()
 	failpoint.Hit("recorder/before-write")
 	start := time.Now()
+	if err := r.awaitVisible(ctx, batch); err != nil {
+		return err
+	}
 	fresh, known := r.rows(batch)
 	if err := r.flushFresh(ctx, fresh); err != nil {
 		return err
@@ -184,35 +187,43 @@ func refused(err error) bool {
 	return false
 }
 
+// awaitVisible waits until everybody sees the subscription changes of a batch: while their commit waits for a standby, the stream has
+// them already. Before that, what the batch says of a new subscription's deliveries would be taken for one's that is gone.
+func (r *recorder) awaitVisible(ctx context.Context, batch []entry) error {
+	var xids []uint32
+	for _, e := range batch {
+		if e.kind == entryChange {
+			xids = append(xids, e.tx.xid)
+		}
+	}
+	if xids == nil {
+		return nil
+	}
+	for range visibleTries {
+		if visible, err := store.Visible(ctx, r.db, xids); err != nil || visible {
+			return err
+		}
+		sleep(ctx, visiblePause)
+	}
+	return errInvisible
+}
+
 // flushChanges marks the changes of a batch as read. One without its mark would be missing after a restart. What can't be marked though
 // everybody sees its transaction is there no more: it was read before, and pruned since.
 func (r *recorder) flushChanges(ctx context.Context, batch []entry) error {
 	var ids []int64
 	var commits []pglogrepl.LSN
-	var xids []uint32
 	for _, e := range batch {
 		if e.kind == entryChange {
-			ids, commits, xids = append(ids, e.change), append(commits, e.tx.commit), append(xids, e.tx.xid)
+			ids, commits = append(ids, e.change), append(commits, e.tx.commit)
 		}
 	}
 	if ids == nil {
 		return nil
 	}
-	visible := false
-	for try := 0; ; try++ {
-		marked, err := store.MarkChanges(ctx, r.db, ids, commits)
-		if err != nil || marked == len(ids) || visible {
-			failpoint.Hit("recorder/after-marks")
-			return err
-		}
-		if try == visibleTries {
-			return errInvisible
-		}
-		sleep(ctx, visiblePause)
-		if visible, err = store.Visible(ctx, r.db, xids); err != nil {
-			return err
-		}
-	}
+	_, err := store.MarkChanges(ctx, r.db, ids, commits)
+	failpoint.Hit("recorder/after-marks")
+	return err
 }
 
 var errInvisible = errors.New("subscription changes were read from the stream and are not visible yet")

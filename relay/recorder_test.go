@@ -47,6 +47,7 @@ func newRecorderBench() *recorderBench {
 			b.spilled = append(b.spilled, id)
 		}
 	}
+	b.db.query["visible"] = func([]any) ([][]any, error) { return [][]any{{true}}, nil }
 	for _, name := range []string{"record_new", "record", "mark_changes", "cancel_subscription", "disable_subscription"} {
 		b.db.exec[name] = func(args []any) (int64, error) {
 			time.Sleep(b.takes)
@@ -454,39 +455,42 @@ func TestRecorderSaysWhenWhatWasPutBeforeIsWritten(t *testing.T) {
 	})
 }
 
-// With a synchronous standby, the stream has a commit before anybody sees it.
+// With a synchronous standby, the stream has a commit before anybody sees it. What came of a subscription's deliveries waits with the
+// change that made it: before that, it would be taken for one that is gone.
 func TestRecorderWaitsUntilAChangeIsVisible(t *testing.T) {
 	for name, tt := range map[string]struct {
-		appears, pruned, settled bool
+		visibleAfter time.Duration
+		marks        int64 // Rows that are there to be marked.
+		settled      bool
 	}{
-		"late":                    {appears: true, settled: true},
-		"read again, pruned":      {pruned: true, settled: true},
-		"not visible for minutes": {},
+		"late":                    {300 * time.Millisecond, 1, true},
+		"read again, pruned":      {0, 0, true},
+		"not visible for minutes": {time.Hour, 1, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, ctx context.Context) {
 				b := newRecorderBench()
+				visible := func() bool { return time.Since(b.began) >= tt.visibleAfter }
 				marked := false
 				b.db.exec["mark_changes"] = func([]any) (int64, error) {
-					if tt.appears && time.Since(b.began) > 300*time.Millisecond {
-						marked = true
-						return 1, nil
-					}
-					return 0, nil
+					require.True(t, visible())
+					marked = true
+					return tt.marks, nil
 				}
-				visible := tt.pruned
 				b.db.query["visible"] = func(args []any) ([][]any, error) {
 					require.Equal(t, []int64{4294967295}, args[0])
-					return [][]any{{visible}}, nil
+					return [][]any{{visible()}}, nil
 				}
 				tx := &transaction{xid: 4294967295}
 				tx.add(1)
 				b.put(entry{kind: entryChange, tx: tx, change: 7})
+				d := b.putAccepted(testSubscription("default", true, "*"))
 				go b.run(ctx)
 				b.pass(200 * time.Millisecond)
-				require.Equal(t, !tt.pruned, tx.pending.Load() == 1)
+				require.Equal(t, visible(), recorded(d))
 				b.pass(time.Minute)
-				require.Equal(t, tt.appears, marked)
+				require.Equal(t, visible(), recorded(d))
+				require.Equal(t, tt.settled, marked)
 				require.Equal(t, tt.settled, tx.pending.Load() == 0)
 				require.Equal(t, !tt.settled, b.failed.Load())
 			})

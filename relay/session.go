@@ -117,18 +117,22 @@ func (r *Relay) session(intake context.Context) error {
 	if err := r.lead(looking, conn); err != nil {
 		return err
 	}
+	pid, err := askPID(looking, conn)
+	if err != nil {
+		return err
+	}
 	ready, err := r.prepareSlot(intake, conn)
 	if err != nil {
 		return err
 	}
-	err = r.readStream(intake, conn, ready)
+	err = r.readStream(intake, conn, pid, ready)
 	if intake.Err() == nil {
 		r.setReason("the stream ended")
 		if errors.Is(err, errUnheard) { // The pool's connections are as dead, most likely.
 			_ = conn.Conn().Close()
 			r.db.Reset()
 			r.recorder.reconnect()
-			defer r.endOwnSender(intake, conn.PID())
+			defer r.endOwnSender(intake, pid)
 		}
 		// The lead goes with the connection: where that still lives, whoever takes over finds all of this stream in the database.
 		owning, cancel := context.WithTimeout(intake, ownWithin)
@@ -156,8 +160,8 @@ func (r *Relay) yields(ctx context.Context, slot *store.Slot) (bool, error) {
 // unless the database takes nothing.
 const ownWithin = 4 * staleAfter
 
-// readStream sets up router and tailer at the slot's position and runs them with what belongs to a stream.
-func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *prepared) error {
+// readStream sets up router and tailer at the slot's position and runs them with what belongs to a stream. pid is the server's process.
+func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, pid int, ready *prepared) error {
 	beginning, cancel := context.WithTimeout(intake, recordTimeout)
 	defer cancel()
 	route, err := r.newRouter(beginning, ready.confirmed)
@@ -182,6 +186,9 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 		if route.until, err = store.CurrentWAL(beginning, r.db); err != nil {
 			return err
 		}
+	}
+	if err := route.askJournal(beginning); err != nil { // What was committed before that position, and is read as if it were new no more.
+		return err
 	}
 	r.tracker.reset(ready.confirmed)
 	t := &tailer{
@@ -213,7 +220,7 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, ready *p
 	group.Go(func() error { return r.checkpoints(groupCtx, t) })
 	group.Go(func() error { return r.lookAhead(groupCtx, route) })
 	group.Go(func() error { return r.watchPublication(groupCtx, ready.state) })
-	group.Go(func() error { return r.watchOwnSender(groupCtx, conn.PID(), &t.silence) })
+	group.Go(func() error { return r.watchOwnSender(groupCtx, pid, &t.silence) })
 	err = group.Wait()
 	if intake.Err() != nil {
 		return r.endStream(t)

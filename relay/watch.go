@@ -160,8 +160,8 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 		return 0 // What was claimed before has not had its turn.
 	}
 	room := l.roomForClaimed(p.laneLimit)
-	if room <= 0 && l.busyWithStream(p.laneLimit) && !l.stale(now) && len(l.queue) <= laneQueueLength {
-		room = max(1, l.window/4) // Busy with the stream, but moving: some go before what waits in its queue.
+	if room <= 0 && !l.stale(now) && len(l.queue) <= laneQueueLength {
+		room = min(max(1, l.window/4), l.shareOfClaimed(p.laneLimit)) // Busy with the stream, but moving: some go before what waits in its queue.
 	}
 	if l.pace.every > 0 {
 		if room = min(room, l.pace.within(now, len(l.queue))); room <= 0 {
@@ -171,7 +171,7 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	if p.slow > slowBytes {
 		room = min(room, 1)
 	}
-	return max(0, min(room, p.free(l, true)))
+	return max(0, min(room, p.places(l, true, p.unsaved, len(l.queue))))
 }
 
 // inDoubt says whether what is claimed for a lane now may well hang; roomInDoubt how many such requests more there may be, of all lanes

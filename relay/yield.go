@@ -37,12 +37,13 @@ func (y *yielding) lost(now time.Time) { y.cut, y.freeSince = now, time.Time{} }
 // yields says whether to leave the slot, which is free, to another relay. A leader that ended in order has said how far it
 // read, and left nothing.
 func (y *yielding) yields(now time.Time, slot *store.Slot, state *store.State) bool {
-	if !y.standsBy || slot == nil || state == nil || state.Read != 0 {
+	if !y.standsBy {
 		return false
 	}
 	if y.freeSince.IsZero() {
 		y.freeSince = now
 	}
-	fresh := slot.ServerUp < freshFor || !y.cut.IsZero() && now.Sub(y.cut) < freshFor
-	return fresh && now.Sub(y.freeSince) < yieldFor
+	fresh := slot != nil && slot.ServerUp < freshFor || !y.cut.IsZero() && now.Sub(y.cut) < freshFor
+	y.standsBy = slot != nil && state != nil && state.Read == 0 && fresh && now.Sub(y.freeSince) < yieldFor
+	return y.standsBy // Once it has had a go itself it waits for nobody, until another has the slot.
 }
