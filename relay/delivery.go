@@ -44,6 +44,7 @@ type delivery struct {
 
 	// Guarded by the dispatcher's lock while the delivery is in a lane.
 	queued       time.Time // When it came to its lane's queue, from the stream.
+	lane         *lane     // Where its request was begun.
 	started      time.Time // When its request began; zero while it waits.
 	counted      bool      // Counts against the limit of all requests in flight.
 	doubted      bool      // Hangs, or was begun in doubt of whether it would.

@@ -149,22 +149,12 @@ func (p *dispatcher) mayStart(l *lane, claimed bool, now time.Time) bool {
 	return !p.stopped && l.hasRoom(p.laneLimit) && l.pace.wait(now, 0) <= 0 && p.free(l, claimed) > 0
 }
 
-// free is how many requests more a lane may begin now by the limits of all. Those that have ended count until that stands in the database:
-// should this process die, they are made again, and so the limit bounds what is sent twice. Room comes with each batch that is
-// written, for whoever waits longest.
+// free is how many requests more a lane may begin by the limits of all. Those that have ended count until that stands in the database:
+// should this process die, they are made again, and so the limit, or what is guaranteed to each lane, bounds what is sent twice. The
+// stream leaves an eighth of the connections to what is claimed, which would never have its turn on a busy relay else; and those in
+// doubt share one half, so that they never have all.
 func (p *dispatcher) free(l *lane, claimed bool) int {
-	n := p.places(l, claimed, 0, 0)
-	if p.unsaved > 0 {
-		n = min(n, p.limit-p.counted-p.unsaved)
-	}
-	return n
-}
-
-// places is the same, beside so many that are taken, but for what is guaranteed to each lane beside so many that wait in it. The stream
-// leaves an eighth of the connections to what is claimed, which would never have its turn on a busy relay else; and those in doubt
-// share one half, so that they never have all.
-func (p *dispatcher) places(l *lane, claimed bool, taken, waiting int) int {
-	n := max(p.limit-p.counted-taken, guaranteedInFlight-l.counted-waiting)
+	n := max(p.limit-p.counted-p.unsaved, guaranteedInFlight-l.counted-l.unsaved)
 	if l.inDoubt(claimed) {
 		n = min(n, p.leftInDoubt(l))
 	}
@@ -227,6 +217,7 @@ func (p *dispatcher) enter(l *lane, d *delivery, now time.Time) {
 	d.counted = true
 	p.counted++
 	p.running++
+	d.lane = l
 	if d.doubted = l.inDoubt(d.claimed); d.doubted {
 		p.doubted++
 	}
@@ -251,18 +242,28 @@ func (p *dispatcher) finish(d *delivery) {
 	d.done = true
 	if !d.outcome.Aborted {
 		p.unsaved++
+		d.lane.unsaved++
 	}
 }
 
-// saved notes that the outcomes of so many requests stand in the database.
-func (p *dispatcher) saved(n int) {
-	if n == 0 {
+// saved notes that the outcomes of these requests stand in the database.
+func (p *dispatcher) saved(all []*delivery) {
+	if len(all) == 0 {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.unsaved -= n
-	p.startWaiting(time.Now())
+	full := p.counted+p.unsaved >= p.limit
+	p.unsaved -= len(all)
+	now := time.Now()
+	for _, d := range all {
+		d.lane.unsaved--
+		p.wait(d.lane, now)
+	}
+	p.startWaiting(now)
+	if full && len(p.backlogs) > 0 && p.counted+p.unsaved < p.limit {
+		p.kick()
+	}
 }
 
 // next ends a delivery's time in its lane and returns what the same goroutine sends now.

@@ -27,9 +27,10 @@ func (b *claimerBench) records(ctx context.Context, every time.Duration) {
 	ended := make(chan *delivery, 1<<20)
 	b.bench.record = func(d *delivery) { ended <- d }
 	for ctx.Err() == nil {
-		n := len(ended)
-		for range n {
+		all := make([]*delivery, len(ended))
+		for i := range all {
 			d := <-ended
+			all[i] = d
 			b.mu.Lock()
 			if r := b.rows[d.id]; r != nil && r.lease == d.lease.token {
 				delete(b.rows, d.id)
@@ -37,7 +38,7 @@ func (b *claimerBench) records(ctx context.Context, every time.Duration) {
 			b.mu.Unlock()
 		}
 		time.Sleep(every / 2) // Being written.
-		b.bench.saved(n)
+		b.bench.saved(all)
 		time.Sleep(every / 2)
 	}
 }

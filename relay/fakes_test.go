@@ -251,7 +251,7 @@ func (b *bench) note(d *delivery) {
 	b.done = append(b.done, d)
 	b.mu.Unlock()
 	if !d.outcome.Aborted {
-		b.saved(1)
+		b.saved([]*delivery{d})
 	}
 }
 
@@ -312,6 +312,8 @@ func (b *bench) requireEmpty(t require.TestingT) {
 		require.Zero(t, l.running, "running")
 		require.Zero(t, l.runningBytes, "running bytes")
 		require.Zero(t, l.counted, "counted of a lane")
+		require.Zero(t, l.claimed, "claimed of a lane")
+		require.Zero(t, l.unsaved, "unsaved of a lane")
 		require.Zero(t, l.queueBytes, "queue bytes")
 		require.Empty(t, l.queue)
 		require.Nil(t, l.oldest)

@@ -45,6 +45,7 @@ type lane struct {
 	runningBytes int64
 	claimed      int // Those that the database owns since before they were begun.
 	counted      int // Those that count against the limit of all, and against the window; the others hang.
+	unsaved      int // Those that have their outcome, and it does not stand in the database yet.
 	window       int // How many may be in flight now, beside those that hang.
 	oldest       *delivery
 	newest       *delivery

@@ -47,7 +47,7 @@ type recorder struct {
 	timeout time.Duration                          // delivery.timeout, which a lease must outlast.
 	spilled func(subscription uuid.UUID, now bool) // A pending delivery was written down; now: due at once.
 	failing func(error)                            // The database takes no writes; called at each failure.
-	saved   func(outcomes int)                     // Outcomes of so many requests are written.
+	saved   func([]*delivery)                      // The outcomes of their requests are written.
 
 	failed atomic.Bool                        // The last try failed.
 	giveUp atomic.Pointer[context.CancelFunc] // Ends the try under way.
@@ -88,7 +88,7 @@ const (
 )
 
 func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duration) *recorder {
-	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, saved: func(int) {}, wake: make(chan struct{}, 1)}
+	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, saved: func([]*delivery) {}, wake: make(chan struct{}, 1)}
 	r.relief = sync.NewCond(&r.mu)
 	return r
 }
@@ -273,7 +273,7 @@ func (r *recorder) reconnect() {
 
 // settle tells everyone that a batch stands in the database.
 func (r *recorder) settle(batch []entry) {
-	outcomes := 0
+	var requests []*delivery
 	for _, e := range batch {
 		switch {
 		case e.kind == entryChange:
@@ -285,7 +285,7 @@ func (r *recorder) settle(batch []entry) {
 			}
 			r.metrics.recorded(e.kind, e.d)
 			if e.kind == entryOutcome && e.d.done {
-				outcomes++
+				requests = append(requests, e.d)
 			}
 			if e.kind == entrySpill || e.kind == entryUnsent {
 				r.spilled(e.d.sub.id, e.kind == entryUnsent)
@@ -296,5 +296,5 @@ func (r *recorder) settle(batch []entry) {
 	r.writing = 0
 	r.done += uint64(len(batch))
 	r.mu.Unlock()
-	r.saved(outcomes)
+	r.saved(requests)
 }

@@ -171,7 +171,7 @@ func (p *dispatcher) roomFor(id uuid.UUID, own limits) int {
 	if p.slow > slowBytes {
 		room = min(room, 1)
 	}
-	return max(0, min(room, p.places(l, true, p.unsaved, len(l.queue))))
+	return max(0, min(room, p.free(l, true)))
 }
 
 // inDoubt says whether what is claimed for a lane now may well hang; roomInDoubt how many such requests more there may be, of all lanes

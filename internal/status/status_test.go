@@ -238,3 +238,19 @@ func TestWorstSubscriptions(t *testing.T) {
 	require.EqualValues(t, 1, worst[1].Unreachable)
 	require.InDelta(t, 2000.0/9, worst[1].MeanMS, 0.01)
 }
+
+// A leader that was killed says nothing any more; whoever takes over does.
+func TestOneRelayLeads(t *testing.T) {
+	db, cfg := stage(t)
+	slot := cfg.Replication.Slot
+	dead := beat(t, db, store.Heartbeat{Slot: slot, Leads: true, Ready: true})
+	elsewhere := beat(t, db, store.Heartbeat{Slot: "another", Leads: true, Ready: true})
+	standby := beat(t, db, store.Heartbeat{Slot: slot, Ready: true})
+	leads := func() []uuid.UUID {
+		return pgtest.Values[uuid.UUID](t, db, `SELECT id FROM outbox.relays WHERE leads ORDER BY started_at, id`)
+	}
+	require.ElementsMatch(t, []uuid.UUID{dead, elsewhere}, leads())
+	next := beat(t, db, store.Heartbeat{Slot: slot, Leads: true, Ready: true})
+	require.ElementsMatch(t, []uuid.UUID{elsewhere, next}, leads())
+	require.True(t, pgtest.Value[bool](t, db, `SELECT ready FROM outbox.relays WHERE id = $1`, standby))
+}
