@@ -22,6 +22,9 @@ const (
 	// may cost: the next count comes no sooner than so many times what the last one took, whether it came to an end or not.
 	backlogEvery = 15 * time.Second
 	backlogShare = 20
+
+	// lastWrite bounds what is still written once the relay has stopped.
+	lastWrite = 2 * time.Second
 )
 
 // observer writes down for others what this relay sees of itself: a heartbeat, statistics, and what waits. What it writes
@@ -68,8 +71,10 @@ func (o *observer) run(ctx context.Context) {
 	o.self.StartedAt = time.Now()
 	var counting sync.WaitGroup
 	counting.Go(func() { o.runCounts(ctx) })
+	writing, cancel := lingering(ctx, lastWrite)
+	defer cancel()
 	for ctx.Err() == nil {
-		o.note(ctx, o.write(ctx))
+		o.note(ctx, o.write(writing))
 		o.relay.health.forget(time.Now())
 		select {
 		case <-ctx.Done():
@@ -78,10 +83,18 @@ func (o *observer) run(ctx context.Context) {
 		}
 	}
 	counting.Wait()
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
-	defer cancel()
+	last, cancelLast := context.WithTimeout(context.WithoutCancel(ctx), lastWrite)
+	defer cancelLast()
 	o.note(last, o.flush(last))
 	o.note(last, store.EndHeartbeat(last, o.db, o.self.ID))
+}
+
+// lingering returns a context that ends so long after ctx. A heartbeat that was called off halfway might be written by the server after
+// the row was removed, and tell of a relay that is no more.
+func lingering(ctx context.Context, long time.Duration) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(long, cancel) })
+	return longer, func() { stop(); cancel() }
 }
 
 // note logs that writing fails, once.

@@ -126,3 +126,25 @@ func TestObserverWarnsOfAnotherSlot(t *testing.T) {
 		require.Equal(t, asked, b.db.ran("rivals"), "who leads tells")
 	})
 }
+
+// What is being written as the relay stops is written to its end, before the row is removed, but for no longer than lastWrite.
+func TestObserverEndsItsLastWrite(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newObserverBench(t)
+		db := hang(b.db)
+		db.only = "beat"
+		b.observer.db = db
+		running, stop := context.WithCancel(ctx)
+		ended := make(chan time.Time, 1)
+		go func() { b.run(running); ended <- time.Now() }()
+		time.Sleep(time.Second)
+		stop()
+		stopped := time.Now()
+		time.Sleep(lastWrite / 2)
+		synctest.Wait()
+		require.Empty(t, ended)
+		require.Zero(t, b.db.ran("end_heartbeat"))
+		require.Equal(t, lastWrite, (<-ended).Sub(stopped))
+		require.Equal(t, 1, b.db.ran("end_heartbeat"))
+	})
+}
