@@ -45,6 +45,7 @@ type recorder struct {
 	log     *slog.Logger
 	metrics *metrics
 	timeout time.Duration                          // delivery.timeout, which a lease must outlast.
+	enough  int                                    // Entries for which nothing more is waited for.
 	spilled func(subscription uuid.UUID, now bool) // A pending delivery was written down; now: due at once.
 	failing func(error)                            // The database takes no writes; called at each failure.
 	saved   func([]*delivery)                      // The outcomes of their requests are written.
@@ -88,7 +89,7 @@ const (
 )
 
 func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duration) *recorder {
-	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, saved: func([]*delivery) {}, wake: make(chan struct{}, 1)}
+	r := &recorder{db: db, save: db, log: log, metrics: m, timeout: timeout, enough: recordBatch, saved: func([]*delivery) {}, wake: make(chan struct{}, 1)}
 	r.relief = sync.NewCond(&r.mu)
 	return r
 }
@@ -174,7 +175,7 @@ func (r *recorder) gather(ctx context.Context, began time.Time) {
 	r.mu.Lock()
 	n := len(r.entries)
 	r.mu.Unlock()
-	if wait := recordEvery - time.Since(began); wait > 0 && n > 0 && n < recordBatch {
+	if wait := recordEvery - time.Since(began); wait > 0 && n > 0 && n < r.enough {
 		sleep(ctx, wait)
 	}
 }

@@ -165,6 +165,7 @@ func (r *Relay) Run(ctx context.Context) error {
 	if r.prepares {
 		r.recorder.save = store.Prepared(r.db)
 	}
+	r.recorder.enough = min(recordBatch, r.dispatch.limit/2) // What is not written keeps others from being sent.
 	r.recorder.spilled, r.recorder.failing, r.recorder.saved = r.wroteDown, r.databaseFails, r.dispatch.saved
 	r.claimer = &claimer{
 		db: r.db, log: r.log, dispatch: r.dispatch, record: r.recorder, metrics: r.metrics,
