@@ -39,17 +39,17 @@
 // stream as the events. So the router knows the subscriptions as they were at each commit. Each change read is marked with
 // the position of its commit before the slot may pass it; at a restart the state at the slot's position is what the marks
 // before it say, and the rest comes down the stream again. Changes that switch a subscription off are looked for ahead of
-// the stream as well, since they cancel what has not been sent; and nothing is sent of a transaction before its end is read, or, where it
-// is large, the journal was asked about it.
+// the stream as well, since they cancel what has not been sent. What is new is not sent before its transaction's end is read or, where
+// that is large, before the journal was asked about it.
 //
 // # Sent twice
 //
 // At the start of a stream the WAL may hold what an earlier one has delivered. Up to the position that the earlier one had read
 // when it ended in order, or else to where the WAL ended when the stream began, events are looked up in batches before they
 // go on: a delivery's id is derived from event and subscription, so what stands in the database is known. Before a stream begins
-// in the same process, all that came of the last one is recorded, and a relay that stands by leaves a database that went away and came back to the one that led before, for a
-// while (yield.go). What is sent twice after a crash is what was in flight or not yet recorded, which count against
-// delivery.concurrency alike; so it is where a standby takes over from a leader that lives, but has lost its own connection.
+// in the same process, all that came of the last one is recorded; and where the database went away and came back, a relay that
+// stands by leaves the slot for a while to the one that led before (yield.go). What is sent twice after a crash is what was in flight or not yet recorded, which count against
+// delivery.concurrency alike (or two for each subscription, where that is more); so it is where a standby takes over from a leader that lives, but has lost its own connection.
 //
 // # Who leads
 //
