@@ -44,6 +44,7 @@ func TestBadVariables(t *testing.T) {
 		{"RELAY_DELIVERY_ACCEPT", "200,0310", `delivery.accept[1] (RELAY_DELIVERY_ACCEPT): "0310" is neither a status code (200) nor a class (2xx)`},
 		{"RELAY_DELIVERY_CONCURRENCY", "", "delivery.concurrency (RELAY_DELIVERY_CONCURRENCY): must be a whole number, not nothing"},
 		{"RELAY_DELIVERY_CONCURRENCY", "many", "delivery.concurrency (RELAY_DELIVERY_CONCURRENCY): must be a whole number, not text"},
+		{"RELAY_DELIVERY_CONCURRENCY", "0100", "delivery.concurrency (RELAY_DELIVERY_CONCURRENCY): 0100 is octal to some programs and decimal to others: leave out the leading 0"},
 		{"RELAY_DELIVERY_RETRY_EXPONENT", "", "delivery.retry.exponent (RELAY_DELIVERY_RETRY_EXPONENT): must be a number, not nothing"},
 		{"RELAY_NETWORK_REQUIRE_HTTPS", "maybe", `network.require_https (RELAY_NETWORK_REQUIRE_HTTPS): must be true or false, not "maybe"`},
 		{"RELAY_SUBSCRIPTIONS", "{", "subscriptions (RELAY_SUBSCRIPTIONS): is neither YAML nor JSON: line 1: did not find expected node content"},

@@ -68,6 +68,12 @@ func follow(n *yaml.Node) *yaml.Node {
 // rewritten are the tags of what YAML reads as something else than text: 0042 as 34, 1.10 as 1.1.
 var rewritten = []string{"!!int", "!!float", "!!bool", "!!timestamp"}
 
+// ambiguous says whether a number begins with a 0 that YAML 1.1 takes for octal, as the library does, and YAML 1.2 for decimal.
+func ambiguous(number string) bool {
+	digits := strings.TrimLeft(number, "+-")
+	return len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == ""
+}
+
 // value turns a node into what viper keeps: keys in lower case, text as it is written. t is the type of the field that it
 // is for; unknown keys and keys that are there twice are faults. Cycles end with the type.
 func (l *loader) value(n *yaml.Node, t reflect.Type, path string) any {
@@ -79,6 +85,9 @@ func (l *loader) value(n *yaml.Node, t reflect.Type, path string) any {
 		if slices.Contains(rewritten, n.ShortTag()) {
 			return n.Value
 		}
+	case n.ShortTag() == "!!int" && ambiguous(n.Value):
+		l.fault(path, "%s is octal to some programs and decimal to others: leave out the leading 0", n.Value)
+		return nil
 	case n.Kind == yaml.SequenceNode && kind == reflect.Slice:
 		items := make([]any, len(n.Content))
 		for i, item := range n.Content {

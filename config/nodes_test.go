@@ -35,15 +35,15 @@ subscriptions:
 // One text may stand for a number in one place and for text in another.
 func TestAliasesAndMerges(t *testing.T) {
 	loaded, err := Load(write(t, `
-delivery: {concurrency: &n 0100}
+delivery: {concurrency: &n 0x64}
 subscriptions:
   - &a {name: *n, url: https://a.example, event_types: [a], headers: &h {X-A: 01, X-B: b}}
   - {<<: *a, Name: b, headers: {<<: [*h, {x-c: 03}], x-a: 02}}
 `))
 	require.NoError(t, err)
-	require.Equal(t, 64, loaded.Delivery.Concurrency)
+	require.Equal(t, 100, loaded.Delivery.Concurrency)
 	require.Equal(t, []Subscription{
-		{Name: "0100", URL: "https://a.example", EventTypes: []string{"a"}, Headers: map[string]string{"x-a": "01", "x-b": "b"}},
+		{Name: "0x64", URL: "https://a.example", EventTypes: []string{"a"}, Headers: map[string]string{"x-a": "01", "x-b": "b"}},
 		{Name: "b", URL: "https://a.example", EventTypes: []string{"a"}, Headers: map[string]string{"x-a": "02", "x-b": "b", "x-c": "03"}},
 	}, loaded.Subscriptions)
 }
@@ -70,6 +70,9 @@ retention: must not be negative; 0 keeps everything`},
 		{"a list", "? [a]\n: 1\n", "?: a list or a mapping is no key, at line 1"},
 		{"two lines", `"a\nb\0\e\u00e9": 1`, `a\nb\x00\x1bé: unknown key` + known},
 		{"our own delimiter", `"delivery\0timeout": 1s`, `delivery\x00timeout: unknown key` + known},
+		{"octal or decimal", "delivery: {concurrency: 0100, concurrency_per_subscription: -0_7}",
+			`delivery.concurrency: 0100 is octal to some programs and decimal to others: leave out the leading 0
+delivery.concurrency_per_subscription: -0_7 is octal to some programs and decimal to others: leave out the leading 0`},
 		{"no mapping to merge", "delivery: {<<: 5}", "delivery.<<: takes over the keys of a mapping, and this is none"},
 		{"itself", "delivery: &d {<<: *d, timeout: *d}", "delivery.timeout: is not usable: anchor 'd' value contains itself"},
 	}
