@@ -80,5 +80,8 @@ func (c *chunks) Read(p []byte) (int, error) {
 	if err := trailers.read(c.in); err != nil {
 		return n, err
 	}
+	if trailers.odd {
+		return n, &ProtocolError{"malformed trailers"}
+	}
 	return n, io.EOF
 }

@@ -17,6 +17,7 @@ type head struct {
 	chunked   bool
 	keepAlive bool // The connection may be used again after the body.
 	doubt     bool // Something is odd about where the answer ends.
+	odd       bool // So odd that programs differ about it: no body is read.
 }
 
 // readHead reads status lines and headers, in all no more than maxBytes, up to the answer that is not informational. Of
@@ -78,69 +79,57 @@ type fields struct {
 }
 
 // read reads the headers up to the empty line. A line that begins with white space goes on with the one before, a form
-// that is obsolete: it is let pass where nothing depends on it.
+// that is obsolete.
 func (f *fields) read(r *lineReader) error {
-	foldable := false
-	for {
+	first, counts := true, false
+	for ; ; first = false {
 		line, err := r.line()
 		if err != nil || len(line) == 0 {
 			return err
 		}
 		if line[0] == ' ' || line[0] == '\t' {
-			if !foldable || !validValue(line) {
+			if first || !validValue(line) {
 				return malformed("header line", line)
 			}
+			f.odd = f.odd || counts
 			continue
 		}
 		name, value, ok := bytes.Cut(line, []byte{':'})
-		if !ok || !validName(name) || !validValue(value) {
+		if !ok || !f.validName(name) || !validValue(value) {
 			return malformed("header line", line)
 		}
-		counts, err := f.take(name, bytes.Trim(value, " \t"))
-		if err != nil {
-			return err
-		}
-		foldable = !counts
+		counts = f.take(name, bytes.Trim(value, " \t"))
 	}
 }
 
 // take notes a header and says whether it is one that counts.
-func (f *fields) take(name, value []byte) (counts bool, err error) {
+func (f *fields) take(name, value []byte) (counts bool) {
 	switch {
 	case is(name, "Content-Length"):
-		return true, f.takeLength(value)
+		f.takeLength(value)
+		return true
 	case is(name, "Transfer-Encoding"):
 		f.encodings++
-		if f.minor > 0 && (f.encodings > 1 || !is(value, "chunked")) {
-			return true, malformed("transfer encoding", value)
-		}
-		return true, nil
+		f.odd = f.odd || f.minor > 0 && (f.encodings > 1 || !is(value, "chunked"))
+		return true
 	case is(name, "Connection"):
 		f.takeConnection(value)
-		return true, nil
+		return true
 	}
 	for _, kept := range f.keep {
 		if is(name, kept) {
 			f.header[kept] = append(f.header[kept], string(value))
-			return true, nil
+			return true
 		}
 	}
-	return false, nil
+	return false
 }
 
-func (f *fields) takeLength(value []byte) error {
-	for _, c := range value {
-		if !isDigit(c) {
-			return malformed("content length", value)
-		}
-	}
-	n, err := strconv.ParseInt(string(value), 10, 64)
-	if err != nil || f.lengths > 0 && n != f.length {
-		return malformed("content length", value)
-	}
-	f.length = n
+func (f *fields) takeLength(value []byte) {
+	n, err := strconv.ParseUint(string(value), 10, 63) // Takes digits alone: no sign, no underscore.
+	f.odd = f.odd || err != nil || f.lengths > 0 && int64(n) != f.length
+	f.length = int64(n)
 	f.lengths++
-	return nil
 }
 
 func (f *fields) takeConnection(value []byte) {
@@ -156,6 +145,8 @@ func (f *fields) frame() {
 	f.doubt = f.lengths > 1 || f.encodings > 0 && (f.lengths > 0 || f.minor == 0)
 	f.keepAlive = !f.close && (f.minor > 0 || f.persist)
 	switch {
+	case f.odd: // The status says what became of the request; what follows is left alone.
+		f.length, f.keepAlive = 0, false
 	case f.status < http.StatusOK: // The connection speaks something else from here on.
 		f.length, f.keepAlive = 0, false
 	case f.status == http.StatusNoContent, f.status == http.StatusNotModified:
@@ -172,9 +163,12 @@ func is(name []byte, what string) bool {
 	return len(name) == len(what) && bytes.EqualFold(name, []byte(what))
 }
 
-func validName(name []byte) bool {
+// validName reports whether this is a header's name. One with spaces is let pass, as net/http does.
+func (f *fields) validName(name []byte) bool {
 	for _, c := range name {
-		if !httpguts.IsTokenRune(rune(c)) {
+		if c == ' ' {
+			f.odd = true
+		} else if !httpguts.IsTokenRune(rune(c)) {
 			return false
 		}
 	}
