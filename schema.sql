@@ -2,8 +2,9 @@
 --
 --   psql -v ON_ERROR_STOP=1 -f schema.sql
 --
--- May be run again at any time, also while a host app inserts events: what is there already is left as it is, and no
--- lock taken here on an existing table makes an INSERT wait. `relay init` and `relay run` run this same file.
+-- May be run again at any time, also while a host app inserts events: what is there already is left as it is, and no lock
+-- taken here on an existing table makes an INSERT wait, unless a column or a check is missing in it, of an earlier version:
+-- then it may wait for up to lock_timeout, 3 s by default. `relay init` and `relay run` run this same file.
 --
 -- There is no backslash in it: what one means in a string is a setting, here and in every session that calls a function.
 
@@ -35,7 +36,7 @@ SET LOCAL client_min_messages = warning;
 
 CREATE SCHEMA IF NOT EXISTS outbox;
 COMMENT ON SCHEMA outbox IS
-  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 6.';
+  'Transactional outbox: host apps insert events, relay delivers them as webhooks and keeps the log. Schema version 7.';
 
 -- Which functions there are before this file makes those that are missing: see the end.
 DO $$
@@ -170,14 +171,15 @@ CREATE TABLE IF NOT EXISTS outbox.events (
 
   CONSTRAINT events_pkey PRIMARY KEY (id),
   CONSTRAINT events_type_check CHECK (type ~ '^[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*$'),
-  CONSTRAINT events_user_id_check CHECK (octet_length(user_id) <= 2000), -- the log's index takes no more than 2,700
+  CONSTRAINT events_tenant_check CHECK (octet_length(tenant) <= 2000), -- the log's indexes take no more than 2,700
+  CONSTRAINT events_user_id_check CHECK (octet_length(user_id) <= 2000),
   CONSTRAINT events_created_at_check CHECK (created_at >= '0001-01-01 00:00:00+00' AND created_at < '10000-01-01 00:00:00+00')
 );
 COMMENT ON TABLE outbox.events IS
   'What happened. Host apps INSERT here, in the transaction that makes it true; once committed it is delivered to every matching subscription.';
 COMMENT ON COLUMN outbox.events.id IS 'Sent as webhook-id. Time-ordered by default; the host app may give its own.';
 COMMENT ON COLUMN outbox.events.type IS 'Dotted name such as user.invited: letters, digits, _ and -, with dots between.';
-COMMENT ON COLUMN outbox.events.tenant IS 'Whose subscriptions receive it: a project, an account.';
+COMMENT ON COLUMN outbox.events.tenant IS 'Whose subscriptions receive it: a project, an account. At most 2,000 bytes.';
 COMMENT ON COLUMN outbox.events.user_id IS 'The user it is about, if any: the key of the per-user log. At most 2,000 bytes.';
 COMMENT ON COLUMN outbox.events.payload IS 'Sent byte for byte as written.';
 COMMENT ON COLUMN outbox.events.created_at IS 'When it happened; the timestamp of the envelope. Default: the start of the transaction.';
@@ -207,6 +209,7 @@ CREATE TABLE IF NOT EXISTS outbox.subscriptions (
 
   CONSTRAINT subscriptions_pkey PRIMARY KEY (id),
   CONSTRAINT subscriptions_name_key UNIQUE (tenant, name),
+  CONSTRAINT subscriptions_tenant_check CHECK (octet_length(tenant) <= 2000), -- as of an event
   CONSTRAINT subscriptions_name_check CHECK (name <> ''),
   CONSTRAINT subscriptions_url_check CHECK (outbox.valid_url(url)),
   CONSTRAINT subscriptions_event_types_check CHECK (outbox.valid_event_types(event_types)),
@@ -277,6 +280,7 @@ COMMENT ON FUNCTION outbox.touch_subscription() IS 'Trigger: keeps updated_at, d
 -- SECURITY DEFINER: who may write subscriptions needs no right on the journal.
 CREATE OR REPLACE FUNCTION outbox.journal_subscription() RETURNS trigger
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+  SET timezone = 'UTC' -- Times in JSON are RFC 3339: some zones had offsets with seconds.
   AS $$
   BEGIN
     IF TG_OP = 'TRUNCATE' THEN
@@ -559,6 +563,28 @@ COMMENT ON COLUMN outbox.subscriptions.rate IS 'Requests a second at most, evenl
 COMMENT ON COLUMN outbox.subscriptions.concurrency IS 'Requests in flight at most; NULL: delivery.concurrency_per_subscription.';
 COMMENT ON COLUMN outbox.subscriptions.timeout IS 'How long its server may take to answer, such as 5s; NULL: delivery.timeout.';
 
+-- Checks that came later: what was written before stays as it is.
+DO $$
+DECLARE
+  wanted record;
+BEGIN
+  FOR wanted IN SELECT * FROM (VALUES
+    ('events', 'events_tenant_check', 'octet_length(tenant) <= 2000'),
+    ('events', 'events_user_id_check', 'octet_length(user_id) <= 2000'),
+    ('subscriptions', 'subscriptions_tenant_check', 'octet_length(tenant) <= 2000'),
+    ('subscriptions', 'subscriptions_times_check',
+     'least(created_at, updated_at, previous_secret_expires_at, disabled_at) >= ''0001-01-01 00:00:00+00'' AND
+      greatest(created_at, updated_at, previous_secret_expires_at, disabled_at) < ''10000-01-01 00:00:00+00''')
+  ) AS w(relation, name, condition)
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_constraint
+                    WHERE conrelid = format('outbox.%I', wanted.relation)::regclass AND conname = wanted.name) THEN
+      EXECUTE format('ALTER TABLE outbox.%I ADD CONSTRAINT %I CHECK (%s) NOT VALID', wanted.relation, wanted.name, wanted.condition);
+    END IF;
+  END LOOP;
+END
+$$;
+
 
 -- Indexes and triggers -------------------------------------------------------------------------------------------------
 -- Made only where missing: CREATE INDEX IF NOT EXISTS and CREATE OR REPLACE TRIGGER lock the table even where there is
@@ -687,7 +713,7 @@ CREATE OR REPLACE FUNCTION outbox.emit(
   END
   $$;
 COMMENT ON FUNCTION outbox.emit(text, json, text, text) IS
-  'Writes an event to the outbox in the caller''s transaction and returns its id. Needs INSERT on outbox.events, no more.';
+  'Writes an event to the outbox in the caller''s transaction and returns its id. Needs INSERT on outbox.events, no more. A payload of type jsonb needs a cast: payload::json.';
 
 CREATE OR REPLACE FUNCTION outbox.replay(delivery_id uuid) RETURNS uuid
   LANGUAGE plpgsql VOLATILE
@@ -707,7 +733,8 @@ CREATE OR REPLACE FUNCTION outbox.replay(delivery_id uuid) RETURNS uuid
     RETURNING id INTO new_id;
     IF new_id IS NULL THEN
       RAISE EXCEPTION 'no delivery % to replay', $1
-        USING ERRCODE = 'no_data_found', HINT = 'It does not exist, or its event was removed after the retention.';
+        USING ERRCODE = 'no_data_found',
+              HINT = 'It does not exist, or its event was removed: of such ones, outbox.delivery_log has no payload.';
     END IF;
     RETURN new_id;
   END

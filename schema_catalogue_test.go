@@ -41,12 +41,12 @@ func TestConstraintsAndIndexes(t *testing.T) {
 		"attempts_error_class_check", "attempts_pkey",
 		"deliveries_due_check", "deliveries_pkey", "deliveries_status_check",
 		"event_types_pkey", "event_types_type_check",
-		"events_created_at_check", "events_pkey", "events_type_check", "events_user_id_check",
+		"events_created_at_check", "events_pkey", "events_tenant_check", "events_type_check", "events_user_id_check",
 		"relay_home_pkey", "relay_home_single_check", "relay_state_pkey", "relay_stats_pkey", "relays_pkey",
 		"subscription_changes_pkey", "subscription_stats_pkey",
 		"subscriptions_concurrency_check", "subscriptions_event_types_check", "subscriptions_headers_check", "subscriptions_name_check",
 		"subscriptions_name_key", "subscriptions_pkey", "subscriptions_previous_secret_check", "subscriptions_rate_check",
-		"subscriptions_secret_check", "subscriptions_timeout_check", "subscriptions_times_check", "subscriptions_url_check",
+		"subscriptions_secret_check", "subscriptions_tenant_check", "subscriptions_timeout_check", "subscriptions_times_check", "subscriptions_url_check",
 	}, pgtest.Values[string](t, conn, `
 		SELECT conname::text COLLATE "C" FROM pg_constraint
 		 WHERE connamespace = 'outbox'::regnamespace AND contype <> 'n' -- NOT NULL has a name from PostgreSQL 18 on

@@ -129,7 +129,7 @@ func TestReplayOfWhatIsGone(t *testing.T) {
 		require.ErrorAs(t, err, &refused)
 		require.Equal(t, "P0002", refused.Code)
 		require.Equal(t, "no delivery "+id.String()+" to replay", refused.Message)
-		require.Equal(t, "It does not exist, or its event was removed after the retention.", refused.Hint)
+		require.Equal(t, "It does not exist, or its event was removed: of such ones, outbox.delivery_log has no payload.", refused.Hint)
 	}
 	_, err := conn.Exec(t.Context(), `SELECT outbox.replay(NULL)`)
 	require.Error(t, err)

@@ -176,3 +176,14 @@ func TestTimesOfASubscription(t *testing.T) {
 	pgtest.Execute(t, conn, `UPDATE outbox.subscriptions SET active = true, disabled_reason = 'no'`)
 	require.Equal(t, "updated", state())
 }
+
+// Times in the journal are RFC 3339, whatever the session's time zone: before 1883 New York's had seconds.
+func TestTimesInTheJournal(t *testing.T) {
+	t.Parallel()
+
+	conn := connect(t, pgtest.Migrated(t))
+	pgtest.Execute(t, conn, `SET timezone = 'America/New_York'`)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.subscriptions (url, event_types, previous_secret_expires_at) VALUES ('https://example.com', '{*}', '1800-01-01')`)
+	require.Equal(t, "1800-01-01T04:56:02+00:00", pgtest.Value[string](t, conn, `
+		SELECT subscription->>'previous_secret_expires_at' FROM outbox.subscription_changes`))
+}

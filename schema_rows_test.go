@@ -35,7 +35,8 @@ func TestBadSubscriptions(t *testing.T) { eitherWay(t, badSubscriptions) }
 
 func badSubscriptions(t *testing.T, conn *pgx.Conn) {
 	for column, bad := range map[string][]any{
-		"name": {""},
+		"tenant": {strings.Repeat("a", 2001)},
+		"name":   {""},
 		"url": {
 			"", "example.com", "ftp://example.com", "https://", "https:///hooks", "https:example.com", "//example.com",
 			"https://ada:s3cret@example.com/hooks", "https://ada@example.com", "https://@example.com",
@@ -128,7 +129,7 @@ func goodSubscriptions(t *testing.T, conn *pgx.Conn) {
 
 // typeOf has the types of the columns that tests give as text.
 var typeOf = map[string]string{
-	"name": "text", "url": "text", "secret": "text", "previous_secret": "text", "headers": "json", "created_at": "timestamptz",
+	"tenant": "text", "name": "text", "url": "text", "secret": "text", "previous_secret": "text", "headers": "json", "created_at": "timestamptz",
 	"updated_at": "timestamptz", "disabled_at": "timestamptz", "previous_secret_expires_at": "timestamptz",
 	"rate": "float", "concurrency": "int", "timeout": "interval",
 }
@@ -208,6 +209,8 @@ func badEvents(t *testing.T, conn *pgx.Conn) {
 	for _, user := range []string{strings.Repeat("a", 2001), strings.Repeat("é", 1001)} {
 		_, err := conn.Exec(ctx, `INSERT INTO outbox.events (type, payload, user_id) VALUES ('a', '{}', $1)`, user)
 		requireRefused(t, err, "23514", "events_user_id_check")
+		_, err = conn.Exec(ctx, `INSERT INTO outbox.events (type, payload, tenant) VALUES ('a', '{}', $1)`, user)
+		requireRefused(t, err, "23514", "events_tenant_check")
 	}
 	for _, created := range []string{"infinity", "-infinity", "0001-12-31 23:59:59.999999+00 BC", "10000-01-01 00:00:00+00"} {
 		_, err := conn.Exec(ctx, `INSERT INTO outbox.events (type, payload, created_at) VALUES ('a', '{}', $1::text::timestamptz)`, created)

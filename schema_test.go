@@ -178,6 +178,29 @@ func TestSchemaIsMadeWhole(t *testing.T) {
 	requireSame(t, before, catalogue(t, conn, false))
 }
 
+// Checks that an earlier version lacked hold for what comes; what was written before them stays.
+func TestSchemaGetsTheChecksThatCameLater(t *testing.T) {
+	t.Parallel()
+
+	conn := connect(t, pgtest.Migrated(t))
+	pgtest.Execute(t, conn, `ALTER TABLE outbox.events DROP CONSTRAINT events_tenant_check, DROP CONSTRAINT events_user_id_check`)
+	pgtest.Execute(t, conn, `ALTER TABLE outbox.subscriptions DROP CONSTRAINT subscriptions_tenant_check, DROP CONSTRAINT subscriptions_times_check`)
+	long := strings.Repeat("a", 3000)
+	pgtest.Execute(t, conn, `INSERT INTO outbox.events (type, payload, tenant, user_id) VALUES ('a', '{}', $1, $1)`, long)
+	apply(t, conn)
+	apply(t, conn)
+	for statement, constraint := range map[string]string{
+		`INSERT INTO outbox.events (type, payload, tenant) SELECT 'a', '{}', $1`:                                              "events_tenant_check",
+		`INSERT INTO outbox.events (type, payload, user_id) SELECT 'a', '{}', $1`:                                             "events_user_id_check",
+		`INSERT INTO outbox.subscriptions (url, event_types, tenant) SELECT 'https://example.com', '{*}', $1`:                 "subscriptions_tenant_check",
+		`INSERT INTO outbox.subscriptions (url, event_types, created_at) SELECT 'https://' || left($1, 1), '{*}', 'infinity'`: "subscriptions_times_check",
+	} {
+		_, err := conn.Exec(t.Context(), statement, long)
+		requireRefused(t, err, "23514", constraint)
+	}
+	require.Equal(t, 1, pgtest.Value[int](t, conn, `SELECT count(*) FROM outbox.events`))
+}
+
 // Several relays may start on an empty database at once.
 func TestSchemaBySeveralAtOnce(t *testing.T) {
 	t.Parallel()

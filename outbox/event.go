@@ -81,9 +81,9 @@ func (f *faults) err() error {
 	return errors.Join(f.errs...)
 }
 
-// maxUserIDBytes leaves room in the index of the per-user log, whose entries hold 2,704 bytes: the relay could never
-// record a delivery about a longer one.
-const maxUserIDBytes = 2000
+// maxKeyBytes leaves room in the indexes of the log by tenant and by user, whose entries hold 2,704 bytes: the relay could
+// never record a delivery with a longer one.
+const maxKeyBytes = 2000
 
 // check adds what Postgres would refuse about the i-th event, whose payload is the JSON text given.
 func (e *Event) check(i int, payload []byte, f *faults) {
@@ -91,12 +91,9 @@ func (e *Event) check(i int, payload []byte, f *faults) {
 		f.add(i, "type", "%.64q is not a dotted name: use letters, digits, _ and -, with dots between, such as user.invited",
 			e.Type)
 	}
-	checkText(i, "tenant", e.Tenant, f)
-	checkText(i, "user_id", e.UserID, f)
+	checkKey(i, "tenant", e.Tenant, f)
+	checkKey(i, "user_id", e.UserID, f)
 	checkText(i, "traceparent", e.Traceparent, f)
-	if len(e.UserID) > maxUserIDBytes {
-		f.add(i, "user_id", "has %d bytes: give an identifier of at most %d", len(e.UserID), maxUserIDBytes)
-	}
 	// What the envelope's RFC 3339 timestamp can express.
 	if year := e.CreatedAt.UTC().Year(); year < 1 || year > 9999 {
 		f.add(i, "created_at", "is in the year %d: give one from 1 to 9999, or the zero time for now", year)
@@ -115,6 +112,13 @@ func validType(s string) bool {
 }
 
 const typeChars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
+
+func checkKey(i int, field, s string, f *faults) {
+	checkText(i, field, s, f)
+	if len(s) > maxKeyBytes {
+		f.add(i, field, "has %d bytes: give an identifier of at most %d", len(s), maxKeyBytes)
+	}
+}
 
 func checkText(i int, field, s string, f *faults) {
 	switch {

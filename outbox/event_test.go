@@ -43,6 +43,8 @@ func TestEventFaults(t *testing.T) {
 
 		{"text as user", func(e *Event) { e.UserID = strings.Repeat("x", 2001) },
 			`user_id has 2001 bytes: give an identifier of at most 2000`},
+		{"text as tenant", func(e *Event) { e.Tenant = strings.Repeat("x", 2001) },
+			`tenant has 2001 bytes: give an identifier of at most 2000`},
 
 		{"year 0", func(e *Event) { e.CreatedAt = time.Date(0, 12, 31, 23, 59, 59, 0, time.UTC) },
 			`created_at is in the year 0: give one from 1 to 9999, or the zero time for now`},

@@ -37,9 +37,12 @@ const (
 	// record after. What a killed relay had in hand is taken up within the timeout, this, and claimEvery.
 	leaseSlack = 6 * time.Second
 
-	// freshEvent is how long an event that is not there counts as one that cannot be seen yet: the stream brings what is
-	// committed while its commit may still wait for a standby.
-	freshEvent = 10 * time.Minute
+	// unseenPatience is how long an event that is not there counts as one that cannot be seen yet: the stream brings what is
+	// committed while its commit may still wait for a standby. Its created_at tells nothing: that is the host app's.
+	unseenPatience = 10 * time.Minute
+
+	// unseenMost is how many such events are remembered; beyond that, all have their time anew.
+	unseenMost = 100_000
 
 	// recordSlack is the part of leaseSlack that is kept for recording: no request begins with less.
 	recordSlack = 2 * time.Second
@@ -57,9 +60,10 @@ type claimer struct {
 	leading  func() bool
 	envelope func(eventRow) []byte
 
-	wake  chan struct{}
-	watch recorderWatch
-	last  uuid.UUID // The subscription at which the last claim was full: the next one begins behind it.
+	wake   chan struct{}
+	watch  recorderWatch
+	unseen map[uuid.UUID]time.Time // Deliveries whose event is not there, and since when.
+	last   uuid.UUID               // The subscription at which the last claim was full: the next one begins behind it.
 
 	mu       sync.Mutex
 	returned []*delivery // To be given back.
@@ -303,12 +307,13 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 	case sub.fault != nil:
 		c.fail(d, sub.fault.Error())
 		return
-	case !e.HasEvent && time.Since(e.EventCreatedAt) < freshEvent:
+	case !e.HasEvent && c.mayBeUnseen(d.id):
 		return // It is claimed again when the lease has run out.
 	case !e.HasEvent || e.Payload == nil:
 		c.fail(d, "its event was removed from outbox.events before it was delivered")
 		return
 	}
+	delete(c.unseen, d.id)
 	d.event.body = c.envelope(eventRow{
 		id: cl.EventID, typ: e.EventType, payload: e.Payload, createdAt: e.EventCreatedAt,
 	})
@@ -316,6 +321,24 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 	failpoint.Hit("claimer/before-send")
 	c.dispatch.hold(d.event, 1)
 	c.dispatch.startClaimed(d)
+}
+
+// mayBeUnseen says whether a delivery's event, which is not there, may still come to be seen.
+func (c *claimer) mayBeUnseen(id uuid.UUID) bool {
+	now := time.Now()
+	since, ok := c.unseen[id]
+	if ok {
+		if now.Sub(since) < unseenPatience {
+			return true
+		}
+		delete(c.unseen, id)
+		return false
+	}
+	if c.unseen == nil || len(c.unseen) >= unseenMost {
+		c.unseen = make(map[uuid.UUID]time.Time)
+	}
+	c.unseen[id] = now
+	return true
 }
 
 // fail records that a delivery can't be sent, ever.

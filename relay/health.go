@@ -72,8 +72,11 @@ func (h *health) attempted(d *delivery) {
 			"failing_for", c.seen.Sub(c.since).Round(time.Second).String(), "attempts_failed", c.failed)
 	default:
 		c.failing, c.streak = true, 0
-		h.log.Warn("subscription is failing", "subscription_id", d.sub.id, "host", d.sub.host(), "result", d.outcome.result(),
-			"error", d.outcome.Error)
+		failing := []any{"subscription_id", d.sub.id, "host", d.sub.host(), "result", d.outcome.result()}
+		if d.outcome.Error != "" { // Without an answer.
+			failing = append(failing, "error", d.outcome.Error)
+		}
+		h.log.Warn("subscription is failing", failing...)
 	}
 }
 

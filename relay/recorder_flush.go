@@ -66,7 +66,10 @@ func (r *recorder) sweep(ctx context.Context, e entry) error {
 // disable switches a subscription off. The table is the host's to write as well: where a trigger or a constraint of its
 // own refuses the change, the subscription stays on, and everybody else's outcomes are written all the same.
 func (r *recorder) disable(ctx context.Context, e entry) error {
-	err := store.DisableSubscription(ctx, r.db, e.id, e.reason)
+	done, err := store.DisableSubscription(ctx, r.db, e.id, e.reason)
+	if done {
+		r.log.Warn("subscription switched off by delivery.disable_on", "subscription_id", e.id, "reason", e.reason)
+	}
 	var pg *pgconn.PgError
 	if err == nil || !errors.As(err, &pg) || passing(err) {
 		return err

@@ -1,9 +1,12 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -335,6 +338,27 @@ func TestRecorderPassesOverASubscriptionThatCannotBeSwitchedOff(t *testing.T) {
 		require.True(t, recorded(d))
 		require.False(t, b.failed.Load())
 		require.True(t, b.idle())
+	})
+}
+
+// Once, however many answers say the same.
+func TestRecorderSaysWhatItSwitchesOff(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newRecorderBench()
+		var logged bytes.Buffer
+		b.log = slog.New(slog.NewTextHandler(&logged, nil))
+		on := int64(1)
+		b.db.exec["disable_subscription"] = func([]any) (int64, error) {
+			defer func() { on = 0 }()
+			return on, nil
+		}
+		id := uuid.New()
+		b.put(entry{kind: entryDisable, id: id, reason: "answered 410 Gone"})
+		b.put(entry{kind: entryDisable, id: id, reason: "answered 410 Gone"})
+		go b.run(ctx)
+		b.pass(time.Second)
+		require.Equal(t, 1, strings.Count(logged.String(), "switched off"), logged.String())
+		require.Contains(t, logged.String(), id.String())
 	})
 }
 

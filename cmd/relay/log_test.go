@@ -185,7 +185,7 @@ func TestReplay(t *testing.T) {
 	require.Contains(t, did(t, "show", made[0]), "\nreplay of     "+old[0]+"\n")
 
 	const nobody = "01a21224-4fe6-8aed-b930-3ef934984903"
-	require.Equal(t, "relay: no delivery "+nobody+" to replay; nothing was replayed. It does not exist, or its event was removed after the retention\n",
+	require.Equal(t, "relay: no delivery "+nobody+" to replay; nothing was replayed. It does not exist, or its event was removed: of such ones, outbox.delivery_log has no payload\n",
 		refused(t, exitFailed, "replay", old[0], nobody))
 	require.Equal(t, "relay: \"x\" is not the id of a delivery; `relay log` shows them\n", refused(t, exitUsage, "replay", old[0], "x"))
 	require.Equal(t, 4, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.deliveries"), "all are replayed, or none")

@@ -120,6 +120,35 @@ func TestCancelDue(t *testing.T) {
 	requireCancelled(t, db, before, 30)
 }
 
+// Off and on again, and no relay has read it yet: what was due before it was off is of no use any more, what came after is.
+func TestCancelDueOfOneThatIsOnAgain(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	subscribe(t, db, 1, true)
+	subscribe(t, db, 2, true)
+	put(t, db, everyKind(10, 1)...)
+	put(t, db, everyKind(20, 2)...)
+	before := statuses(t, db)
+	cancel := func() {
+		t.Helper()
+		require.NoError(t, store.CancelDue(t.Context(), db, []uuid.UUID{number(1), number(2)}))
+	}
+	cancel()
+	requireCancelled(t, db, before)
+
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE id = $1`, number(1))
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = true`)
+	put(t, db, given{id: 30, event: 30, subscription: 1}) // Due now.
+	before[30] = "pending"
+	pgtest.Execute(t, db, `UPDATE outbox.subscription_changes SET commit_lsn = '0/1'`)
+	cancel()
+	requireCancelled(t, db, before)
+	pgtest.Execute(t, db, `UPDATE outbox.subscription_changes SET commit_lsn = NULL`)
+	cancel()
+	requireCancelled(t, db, before, 10, 12, 14)
+}
+
 // A huge backlog is cancelled some thousand at a time.
 func TestCancelDueInBatches(t *testing.T) {
 	t.Parallel()

@@ -166,11 +166,12 @@ func Recorded(ctx context.Context, db DB, ids []uuid.UUID) (map[uuid.UUID]struct
 
 var disableSQL = query("disable_subscription")
 
-// DisableSubscription switches a subscription off and says why. One that is off, gone, or being changed by
-// somebody else is left as it is.
-func DisableSubscription(ctx context.Context, db DB, id uuid.UUID, reason string) error {
-	if _, err := db.Exec(ctx, disableSQL, id, reason); err != nil {
-		return fmt.Errorf("switch subscription off: %w", err)
+// DisableSubscription switches a subscription off, says why, and returns whether it did. One that is off, gone, or being
+// changed by somebody else is left as it is.
+func DisableSubscription(ctx context.Context, db DB, id uuid.UUID, reason string) (bool, error) {
+	tag, err := db.Exec(ctx, disableSQL, id, reason)
+	if err != nil {
+		return false, fmt.Errorf("switch subscription off: %w", err)
 	}
-	return nil
+	return tag.RowsAffected() > 0, nil
 }

@@ -351,21 +351,26 @@ func TestDisableSubscription(t *testing.T) {
 	t.Parallel()
 
 	db := database(t)
-	subscribe(t, db, 1, true)
-	for _, reason := range []string{"answered 410", "answered 404"} {
-		require.NoError(t, store.DisableSubscription(t.Context(), db, number(1), reason))
-		require.Equal(t, "answered 410", pgtest.Value[string](t, db, `
-			SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active AND disabled_at IS NOT NULL`), "the first reason stays")
+	disable := func(id int, reason string, want bool) {
+		t.Helper()
+		done, err := store.DisableSubscription(t.Context(), db, number(id), reason)
+		require.NoError(t, err)
+		require.Equal(t, want, done)
 	}
-	require.NoError(t, store.DisableSubscription(t.Context(), db, number(2), "it is not there"))
+	subscribe(t, db, 1, true)
+	disable(1, "answered 410", true)
+	disable(1, "answered 404", false)
+	require.Equal(t, "answered 410", pgtest.Value[string](t, db, `
+		SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active AND disabled_at IS NOT NULL`), "the first reason stays")
+	disable(2, "it is not there", false)
 
 	// One that somebody is changing is not waited for.
 	subscribe(t, db, 3, true)
 	tx := begin(t, db)
 	pgtest.Execute(t, tx, `UPDATE outbox.subscriptions SET url = 'https://new.example.com' WHERE id = $1`, number(3))
-	require.NoError(t, store.DisableSubscription(t.Context(), db, number(3), "answered 410"))
+	disable(3, "answered 410", false)
 	require.NoError(t, tx.Commit(t.Context()))
-	require.True(t, pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions WHERE id = $1`, number(3)))
+	disable(3, "answered 410", true)
 }
 
 // What would be tried again, and has no subscription to be tried for any more, is cancelled; what is done is done.

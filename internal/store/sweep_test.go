@@ -1,7 +1,6 @@
 package store_test
 
 import (
-	"context"
 	"testing"
 	"time"
 
@@ -35,23 +34,6 @@ func TestCancelSubscriptionWhoseChangeIsReadAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 5, cancelled, "while it is off, all goes")
 	requireCancelled(t, db, before, 20, 22, 23, 24, 25)
-}
-
-// A host app that is in the midst of changing a subscription is not waited for.
-func TestDisableSubscriptionThatIsLocked(t *testing.T) {
-	t.Parallel()
-
-	db := database(t)
-	subscribe(t, db, 1, true)
-	tx := begin(t, db)
-	pgtest.Execute(t, tx, `UPDATE outbox.subscriptions SET name = 'changing'`)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	require.NoError(t, store.DisableSubscription(ctx, db, number(1), "answered 410 Gone"))
-	require.NoError(t, tx.Commit(t.Context()))
-	require.True(t, pgtest.Value[bool](t, db, `SELECT active FROM outbox.subscriptions`))
-	require.NoError(t, store.DisableSubscription(ctx, db, number(1), "answered 410 Gone"))
-	require.Equal(t, "answered 410 Gone", pgtest.Value[string](t, db, `SELECT disabled_reason FROM outbox.subscriptions WHERE NOT active`))
 }
 
 // With synchronous_commit off, what is seen to be committed may not be written yet.
