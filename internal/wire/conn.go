@@ -1,7 +1,9 @@
 package wire
 
 import (
+	"errors"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -80,6 +82,14 @@ func (c *conn) isQuiet() bool {
 	quiet := false
 	err := c.sys.Control(func(fd uintptr) { quiet = isQuiet(fd, make([]byte, 1)) })
 	return err == nil && quiet
+}
+
+// isDrained reports whether TLS has nothing in hand of what it read from the socket with the last answer: more that nobody
+// asked for, or the server's word that it says no more. It leaves a deadline behind.
+func (c *conn) isDrained() bool {
+	_ = c.raw.SetReadDeadline(time.Unix(1, 0)) // Long ago: nothing is read from the socket.
+	n, err := c.Conn.Read(make([]byte, 1))
+	return n == 0 && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // Read reads, and before that writes the request that is left to be written. An error of writing is not told if there

@@ -73,8 +73,11 @@ var errUnsent = errors.New("nothing was sent")
 // on sends the request on c and reads the answer's head.
 func (x *exchange) on(ctx context.Context, c *conn) error {
 	x.conn, x.sent = c, nil
-	_ = c.raw.SetDeadline(x.deadline)
 	x.stop = context.AfterFunc(ctx, c.cut)
+	if c.kept && !c.isPlain() && !c.isDrained() {
+		return errUnsent
+	}
+	_ = c.raw.SetDeadline(x.deadline)
 	failed := c.send(x.gear.out, x.rest == 0)
 	switch {
 	case errors.Is(failed, errUnsent):
