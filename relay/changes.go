@@ -29,10 +29,11 @@ func (r *router) change(ctx context.Context, tx *transaction, row changeRow) err
 		r.arrived(row)
 		r.cancelHeld(row.subscriptionID)
 		r.cancelQueued(row.subscriptionID)
-		r.record.put(entry{kind: entrySweep, id: row.subscriptionID, at: row.changedAt})
+		tx.add(1) // A crash before its end brings the change again.
+		r.record.put(entry{kind: entrySweep, tx: tx, id: row.subscriptionID, at: tx.committedAt})
 	}
 	failpoint.Hit("router/after-change")
-	tx.add(1) // Marked as read after the sweep: a crash between the two brings it again.
+	tx.add(1)
 	r.record.put(entry{kind: entryChange, tx: tx, change: row.id})
 	return nil
 }

@@ -77,7 +77,7 @@ func (c *claimer) wakeUp() {
 	}
 }
 
-// run claims until ctx ends, then gives back what was claimed and not sent.
+// run claims until ctx ends. What was claimed and not sent then is given back by release.
 func (c *claimer) run(ctx context.Context) {
 	failing := false
 	for ctx.Err() == nil {

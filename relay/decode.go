@@ -22,7 +22,7 @@ type relation struct {
 // wantedColumns are the columns of our tables that the stream must hold.
 var wantedColumns = map[string][]string{
 	"events":               {"id", "type", "tenant", "user_id", "payload", "created_at"},
-	"subscription_changes": {"id", "subscription_id", "subscription", "changed_at"},
+	"subscription_changes": {"id", "subscription_id", "subscription"},
 }
 
 // newRelation reads a description. One of ours that lacks a column is an error.
@@ -187,7 +187,6 @@ type changeRow struct {
 	id             int64
 	subscriptionID uuid.UUID
 	subscription   *subscription // nil: it was removed.
-	changedAt      time.Time
 }
 
 func decodeChange(t *tuple) (changeRow, error) {
@@ -205,13 +204,6 @@ func decodeChange(t *tuple) (changeRow, error) {
 	}
 	if row.subscriptionID, err = uuid.ParseBytes(subscriptionID); err != nil {
 		return row, fmt.Errorf("subscription_id: %w", err)
-	}
-	changedAt, err := t.get("changed_at")
-	if err != nil {
-		return row, err
-	}
-	if row.changedAt, err = parseTime(changedAt); err != nil {
-		return row, fmt.Errorf("changed_at: %w", err)
 	}
 	text, err := t.get("subscription")
 	if err != nil || text == nil {

@@ -36,7 +36,7 @@ type delivery struct {
 	id       uuid.UUID
 	event    *event
 	sub      *subscription
-	tx       *transaction // Whose settling waits for this delivery; nil once the database owns it.
+	tx       *transaction // Whose settling waits for this delivery; nil where it was claimed.
 	attempts int          // Made before.
 
 	claimed bool // Taken from the database, not from the stream.

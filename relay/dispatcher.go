@@ -235,43 +235,18 @@ func (p *dispatcher) work(l *lane, d *delivery) {
 	}
 }
 
-// finish notes that a delivery has its outcome: from now on it is the recorder's, and is not spilled any more.
+// finish ends a request: it has its outcome, which from now on is the recorder's to write, and is not spilled any more. Whoever
+// sent it may wait for the recorder; that is not the URL's doing.
 func (p *dispatcher) finish(d *delivery) {
+	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	l := d.lane
 	d.done = true
 	if !d.outcome.Aborted {
 		p.unsaved++
-		d.lane.unsaved++
+		l.unsaved++
 	}
-}
-
-// saved notes that the outcomes of these requests stand in the database.
-func (p *dispatcher) saved(all []*delivery) {
-	if len(all) == 0 {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	full := p.counted+p.unsaved >= p.limit
-	p.unsaved -= len(all)
-	now := time.Now()
-	for _, d := range all {
-		d.lane.unsaved--
-		p.wait(d.lane, now)
-	}
-	p.startWaiting(now)
-	if full && len(p.backlogs) > 0 && p.counted+p.unsaved < p.limit {
-		p.kick()
-	}
-}
-
-// next ends a delivery's time in its lane and returns what the same goroutine sends now.
-func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
-	now := time.Now()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-
 	if d.counted {
 		p.counted--
 	}
@@ -282,9 +257,6 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 	l.end(d, now)
 	l.tempo.tell(now, p.offered)
 	l.tempo.ended++
-	if !d.spilled && !d.claimed {
-		p.unowned--
-	}
 	switch {
 	case d.outcome.Answered():
 		l.answers = answering
@@ -294,6 +266,42 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 		l.window = min(max(l.window/2, firstWindow), l.most(p.laneLimit))
 	}
 	p.releaseLocked(d)
+	p.wait(l, now)
+}
+
+// saved notes that the outcomes of these requests stand in the database.
+func (p *dispatcher) saved(all []*delivery) {
+	if len(all) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	full := p.counted+p.unsaved >= p.limit
+	now := time.Now()
+	for _, d := range all {
+		l := d.lane
+		hadNone := p.free(l, true) <= 0
+		p.unsaved--
+		l.unsaved--
+		p.wait(l, now)
+		if hadNone {
+			p.kickFor(l) // It may have room again by what is guaranteed to it, though there is none for others.
+		}
+	}
+	p.startWaiting(now)
+	if full && len(p.backlogs) > 0 && p.counted+p.unsaved < p.limit {
+		p.kick()
+	}
+}
+
+// next notes that the recorder has a delivery's outcome, and returns what the same goroutine sends now.
+func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
+	now := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !d.spilled && !d.claimed {
+		p.unowned--
+	}
 	p.kickFor(l)
 	p.wait(l, now)
 	nextLane, nextDelivery := p.take(now)
@@ -311,7 +319,7 @@ func (p *dispatcher) next(l *lane, d *delivery) (*lane, *delivery) {
 
 // kickFor wakes the claimer where the database holds deliveries for a lane, and half of its window is free for them.
 func (p *dispatcher) kickFor(l *lane) {
-	if l.backlog && l.counted <= l.window/2 && l.roomForClaimed(p.laneLimit) > 0 {
+	if l.backlog && l.counted <= l.window/2 && l.roomForClaimed(p.laneLimit) > 0 && p.free(l, true) > 0 {
 		p.kick()
 	}
 }
@@ -379,8 +387,8 @@ func (p *dispatcher) unown(q []*delivery) {
 	}
 }
 
-// dropQueues forgets what waits in the lanes: it came down a stream that will bring it again, or is leased from the
-// database, and returned so that it can be given back.
+// dropQueues forgets what waits in the lanes: what came down a stream, which will bring it again, and where claimedToo what is
+// leased from the database, which is returned so that it can be given back.
 func (p *dispatcher) dropQueues(claimedToo bool) (claimed []*delivery) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"slices"
 	"testing"
 	"time"
 
@@ -53,51 +52,6 @@ func TestDispatcherSpillsNothingThatIsDone(t *testing.T) {
 		require.False(t, b.owned())
 		close(written)
 		b.pass(0)
-		b.requireEmpty(t)
-	})
-}
-
-// What has its outcome counts until that is written: together with what is in flight, that is what a crash has sent twice. A lane has
-// what is guaranteed to it all the same.
-func TestDispatcherBoundsWhatIsNotWritten(t *testing.T) {
-	const limit = 10
-	inBubble(t, func(t *testing.T, _ context.Context) {
-		b := newBench(limit, 100)
-		var ended []*delivery
-		b.record = func(d *delivery) {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			ended = append(ended, d)
-		}
-		write := func(n int) {
-			b.saved(slices.Clone(ended[:n]))
-			ended = ended[n:]
-			b.pass(time.Second)
-		}
-		busy, other := testSubscription("default", true, "*"), testSubscription("default", true, "*")
-		for range 3 * limit {
-			b.give(busy, 1)
-		}
-		b.pass(time.Second)
-		require.Len(t, ended, limit, "the recorder has written none")
-		for range limit {
-			b.give(other, 1)
-		}
-		b.pass(time.Second)
-		require.Len(t, ended, limit+guaranteedInFlight)
-		write(3)
-		require.Len(t, ended, limit)
-		for len(ended) > 0 {
-			write(1)
-		}
-		require.Equal(t, limit, b.count(func(b *bench) (n int) {
-			for _, d := range b.begun {
-				if d.sub == other {
-					n++
-				}
-			}
-			return n
-		}))
 		b.requireEmpty(t)
 	})
 }

@@ -69,6 +69,11 @@ func TestARelayAtItsLimitsClaims(t *testing.T) {
 		b.owe(idle, 1, 0)
 		feed(3 * time.Second)
 		require.Zero(t, b.owed(idle))
+
+		b.bench.lasts(idle, time.Millisecond)
+		b.owe(idle, 200, 0)
+		feed(4 * time.Second)
+		require.Zero(t, b.owed(idle), "one after the other, as fast as outcomes are written")
 		b.bench.stop()
 	})
 }

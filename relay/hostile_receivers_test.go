@@ -177,15 +177,15 @@ func hostiles(canary string) []hostile {
 		},
 		{
 			name:   "two lengths that differ",
-			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"), class: outbox.ClassProtocol,
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"), code: 200,
 		},
 		{
 			name:   "a length that is none",
-			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nxx"), class: outbox.ClassProtocol,
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nxx"), code: 200,
 		},
 		{
 			name:   "an encoding that is none",
-			script: receiver.Answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\nxx"), class: outbox.ClassProtocol,
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: rot13\r\n\r\nxx"), code: 200,
 		},
 		{
 			name:   "NUL in a header",
@@ -197,7 +197,7 @@ func hostiles(canary string) []hostile {
 		},
 		{
 			name:   "two encodings",
-			script: receiver.Answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), class: outbox.ClassProtocol,
+			script: receiver.Answer("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), code: 200,
 		},
 		{
 			name:   "a header that breaks out of its line",

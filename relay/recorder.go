@@ -26,7 +26,7 @@ const (
 
 	// sweepBatch is how many deliveries one statement cancels: a subscription that is removed may have millions that wait,
 	// and others' outcomes go between.
-	sweepBatch = 5000
+	sweepBatch = 1000
 
 	// visiblePause and visibleTries are how often a change that was read is looked for in the table: while its commit waits
 	// for a standby, the stream has it already and nobody sees it.
@@ -69,10 +69,11 @@ type recorder struct {
 type entry struct {
 	kind   entryKind
 	d      *delivery
-	tx     *transaction // entryChange
+	tx     *transaction // entryChange, entrySweep: whose settling waits for it.
 	change int64        // entryChange
 	id     uuid.UUID    // entrySweep, entryDisable: the subscription.
-	at     time.Time    // entrySweep: when the subscription was changed, on the database's clock.
+	at     time.Time    // entrySweep: when the change was committed, on the database's clock.
+	more   bool         // entrySweep: it was not the last of its change.
 	reason string       // entryDisable
 }
 
@@ -277,7 +278,7 @@ func (r *recorder) settle(batch []entry) {
 	var requests []*delivery
 	for _, e := range batch {
 		switch {
-		case e.kind == entryChange:
+		case e.kind == entryChange, e.kind == entrySweep && !e.more:
 			e.tx.settle()
 		case e.d != nil:
 			if !e.d.settled {

@@ -35,15 +35,15 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	if err := r.flushChanges(ctx, batch); err != nil {
 		return err
 	}
-	for _, e := range batch {
+	for i := range batch {
 		var err error
-		switch e.kind {
+		switch e := &batch[i]; e.kind {
 		case entrySweep:
 			failpoint.Hit("recorder/before-sweep")
 			err = r.sweep(ctx, e)
 			failpoint.Hit("recorder/after-sweep")
 		case entryDisable:
-			err = r.disable(ctx, e)
+			err = r.disable(ctx, *e)
 		}
 		if err != nil {
 			return err
@@ -54,11 +54,13 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 	return nil
 }
 
-// sweep cancels some of what waits for a subscription that is no more. What is left has its turn after what came meanwhile.
-func (r *recorder) sweep(ctx context.Context, e entry) error {
+// sweep cancels some of what waits for a subscription that is no more. What is left has its turn after what came meanwhile, and
+// the transaction waits for it.
+func (r *recorder) sweep(ctx context.Context, e *entry) error {
 	n, err := store.CancelSubscription(ctx, r.db, e.id, e.at, sweepBatch)
 	if err == nil && n >= sweepBatch {
-		r.put(e)
+		r.put(*e)
+		e.more = true
 	}
 	return err
 }

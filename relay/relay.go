@@ -57,7 +57,7 @@ type Relay struct {
 	pulse    pulse
 
 	work       context.Context // Of requests: outlives intake, so that what is in flight can end.
-	persisted  atomic.Uint64   // The same, for others to read.
+	persisted  atomic.Uint64   // The position that stands in relay_state.
 	endSession atomic.Pointer[context.CancelCauseFunc]
 	letGo      atomic.Pointer[context.CancelFunc] // Ends the wait of a session that has ended.
 	everLed    bool

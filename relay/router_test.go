@@ -241,7 +241,7 @@ func TestRouterRecordsWhatCannotBeSent(t *testing.T) {
 func off(s *subscription, id int64) changeRow {
 	gone := *s
 	gone.active = false
-	return changeRow{id: id, subscriptionID: s.id, subscription: &gone, changedAt: time.Now()}
+	return changeRow{id: id, subscriptionID: s.id, subscription: &gone}
 }
 
 func TestRouterTakesChangesInOrder(t *testing.T) {
@@ -249,7 +249,7 @@ func TestRouterTakesChangesInOrder(t *testing.T) {
 		b := newRouterBench(10, 10)
 		b.until = 500
 		s := testSubscription("default", true, "*")
-		tx := &transaction{commit: 100}
+		tx := &transaction{commit: 100, committedAt: time.Now().Add(-time.Minute)}
 		require.NoError(t, b.event(ctx, tx, eventRow{id: uuid.New(), typ: "a", tenant: "default"}))
 		require.Zero(t, tx.pending.Load(), "before it was made")
 		require.NoError(t, b.change(ctx, tx, changeRow{id: 1, subscriptionID: s.id, subscription: s}))
@@ -264,7 +264,10 @@ func TestRouterTakesChangesInOrder(t *testing.T) {
 
 		var kinds []entryKind
 		for _, e := range b.record.entries {
-			kinds = append(kinds, e.kind)
+			if kinds = append(kinds, e.kind); e.kind == entrySweep {
+				require.Equal(t, tx.committedAt, e.at, "what was touched until then is cancelled")
+				require.Same(t, tx, e.tx)
+			}
 		}
 		require.Equal(t, []entryKind{entryChange, entrySweep, entryChange, entrySweep, entryChange}, kinds,
 			"a change is marked only after its sweep")

@@ -75,9 +75,7 @@ func (r *Relay) tail(intake context.Context) error {
 // awaitOwned waits until all that came down the last stream stands in the database, so that the next one, which may begin
 // earlier, finds it there. What waits unsent is dropped: it comes again.
 func (r *Relay) awaitOwned(ctx context.Context) {
-	for _, d := range r.dispatch.dropQueues(false) {
-		r.claimer.giveBack(d)
-	}
+	r.dispatch.dropQueues(false)
 	for ctx.Err() == nil && !r.dispatch.owned() {
 		sleep(ctx, 10*time.Millisecond)
 	}
@@ -231,8 +229,8 @@ func (r *Relay) readStream(intake context.Context, conn *pgconn.PgConn, pid int,
 	return r.withoutPublication(intake, err)
 }
 
-// endStream ends a stream because the relay stops: what is in flight ends and is recorded, then the position is
-// confirmed.
+// endStream ends a stream because the relay stops: of what it brought, what is in flight ends or is written down, then the
+// position is confirmed.
 func (r *Relay) endStream(t *tailer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Delivery.Timeout+5*time.Second)
 	defer cancel()

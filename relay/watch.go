@@ -39,7 +39,7 @@ func (p *dispatcher) lookOver(now time.Time) {
 	freed := false
 	for id, l := range p.lanes {
 		if l.running == 0 && len(l.queue) == 0 {
-			if now.Sub(l.finished) > max(idleLane, l.pace.every) && l.pace.timer == nil {
+			if now.Sub(l.finished) > max(idleLane, l.pace.every) && l.pace.timer == nil && l.unsaved == 0 {
 				l.client.CloseIdle()
 				delete(p.lanes, id)
 			}

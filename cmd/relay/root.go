@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -125,6 +126,10 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	return errors.New(said)
 }
 
+// sameSignal is how long after the first signal a further one counts as the same: timeout(1), for one, sends it to the process
+// and then to its whole group.
+const sameSignal = 500 * time.Millisecond
+
 // untilSignal returns a context that the first SIGTERM or SIGINT ends. The second ends the process, with exit code 1.
 func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -137,7 +142,9 @@ func (p *program) untilSignal() (context.Context, context.CancelFunc) {
 		case <-ctx.Done():
 			return
 		}
-		<-signals
+		for first := time.Now(); time.Since(first) < sameSignal; {
+			<-signals
+		}
 		if abandon := p.abandon.Load(); abandon != nil {
 			(*abandon)()
 		}

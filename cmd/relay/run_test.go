@@ -225,9 +225,35 @@ func TestRunEndsAtOnceAtASecondSignal(t *testing.T) {
 		require.Fail(t, "it did not wait for what is in flight")
 	default:
 	}
-	p.signal(syscall.SIGINT)
+	require.Eventually(t, func() bool { // Not too soon after the first.
+		_ = p.cmd.Process.Signal(syscall.SIGINT)
+		select {
+		case <-p.ended:
+			return true
+		default:
+			return false
+		}
+	}, patience, poll)
 	require.Equal(t, exitFailed, p.exitCode())
 	require.Contains(t, p.log.String(), "relay: ended at once by a second signal\n")
+}
+
+// timeout(1) sends its signal twice, and so do others: that is one signal to stop in order.
+func TestRunTakesTwoSignalsAtOnceForOne(t *testing.T) {
+	db, r := on(t, pgtest.URL(t)), receiver.New(t, nil)
+	did(t, "init")
+	did(t, "subscriptions", "add", "--url", r.URL(), "--event-types", "*")
+	r.Hang()
+	t.Setenv("RELAY_HTTP_LISTEN", "")
+	p := start(t, "run")
+	pgtest.Execute(t, db, "SELECT outbox.emit('user.invited', '{}')")
+	r.WaitFor(1)
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGINT)
+	require.Eventually(t, func() bool { return strings.Contains(p.log.String(), "stopping: what is in flight ends") }, patience, poll)
+	r.Release()
+	require.Equal(t, exitDone, p.exitCode())
+	require.Equal(t, 1, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.deliveries WHERE status = 'accepted'"))
 }
 
 func TestRunWhereTheAddressIsInUse(t *testing.T) {
