@@ -45,7 +45,6 @@ var (
 	webhookHoursSQL    = query("webhook_hours")
 	catalogueSQL       = query("catalogue")
 	overviewMinutesSQL = query("overview_minutes")
-	overviewWorstSQL   = query("overview_worst")
 )
 
 // Days returns the last 24 hours of subscriptions. The ids must be those that the viewer may see.
@@ -126,18 +125,27 @@ type WorstRow struct {
 	Outcomes
 }
 
+// overviewWorst is how many the overview shows.
+const overviewWorst = 10
+
 // ListWorst returns the subscriptions that most went wrong at in this hour and the last.
 func ListWorst(ctx context.Context, db DB) ([]WorstRow, error) {
-	rows, err := db.Query(ctx, overviewWorstSQL)
-	if err != nil {
-		return nil, fmt.Errorf("list the worst webhooks: %w", err)
+	worst, err := WorstSubscriptions(ctx, db, overviewWorst)
+	all := make([]WorstRow, len(worst))
+	for i, w := range worst {
+		all[i] = WorstRow{
+			ID: w.SubscriptionID, Name: orZero(w.Name), URL: orZero(w.URL), Tenant: orZero(w.Tenant), Active: orZero(w.Active),
+			Outcomes: Outcomes{
+				Accepted: w.Accepted, Rejected: w.Rejected, Unreachable: w.Unreachable, Failed: w.Failed, DurationMS: w.DurationMS,
+			},
+		}
 	}
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (w WorstRow, err error) {
-		return w, row.Scan(&w.ID, &w.Name, &w.URL, &w.Tenant, &w.Active, &w.Accepted, &w.Rejected, &w.Unreachable, &w.Failed,
-			&w.DurationMS)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("list the worst webhooks: %w", err)
+	return all, err
+}
+
+func orZero[T any](p *T) (v T) {
+	if p != nil {
+		v = *p
 	}
-	return all, nil
+	return v
 }
