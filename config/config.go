@@ -17,11 +17,19 @@ type Config struct {
 	EventTypes    []EventType   // The catalogue of event types.
 	Subscriptions []Subscription
 
+	file     bool // A file was read.
 	warnings []string
 }
 
 // Warnings returns a line for each RELAY_ variable that Load found and that sets nothing, as it looks like no key.
 func (c *Config) Warnings() []string { return slices.Clone(c.warnings) }
+
+// DeclaresSubscriptions says whether what was declared before, and is not in Subscriptions, is to be switched off. It is left
+// alone where there is no file and no RELAY_SUBSCRIPTIONS: started in another folder, a relay knows nothing of it.
+func (c *Config) DeclaresSubscriptions() bool { return c.file || c.Subscriptions != nil }
+
+// DeclaresEventTypes says the same of EventTypes, which are removed.
+func (c *Config) DeclaresEventTypes() bool { return c.file || c.EventTypes != nil }
 
 // Database says where Postgres is.
 type Database struct {

@@ -35,6 +35,7 @@ func TestTheShippedFileIsTheDefault(t *testing.T) {
 	want.EventTypes, want.Subscriptions = []EventType{}, []Subscription{}
 	want.HTTP.Hosts, want.HTTP.FrameAncestors = []string{}, []string{}
 	want.HTTP.Auth = Auth{Users: []User{}, Tokens: []string{}}
+	want.file = true
 	require.Equal(t, want, loaded)
 
 	text, err := os.ReadFile("../relay.yaml")
@@ -61,10 +62,39 @@ func TestLoadWithoutAFile(t *testing.T) {
 	require.Equal(t, Default(), loaded)
 }
 
+// What was declared before is to go where a file or a variable says what there is, and is none of the business of a relay that
+// was started in another folder.
+func TestWhatDeclares(t *testing.T) {
+	load := func(t *testing.T, path string) (subscriptions, types bool) {
+		loaded, err := Load(path)
+		require.NoError(t, err)
+		return loaded.DeclaresSubscriptions(), loaded.DeclaresEventTypes()
+	}
+	both := func(t *testing.T, want bool, path string) {
+		subscriptions, types := load(t, path)
+		require.Equal(t, []bool{want, want}, []bool{subscriptions, types})
+	}
+	t.Chdir(t.TempDir())
+	both(t, false, "")
+	both(t, true, write(t, "retention: 1h"))
+	both(t, true, write(t, ""))
+	for _, text := range []string{"", "[]"} {
+		t.Run("variables="+text, func(t *testing.T) {
+			t.Setenv("RELAY_SUBSCRIPTIONS", text)
+			subscriptions, types := load(t, "")
+			require.True(t, subscriptions)
+			require.False(t, types)
+			t.Setenv("RELAY_EVENT_TYPES", text)
+			both(t, true, "")
+		})
+	}
+}
+
 func TestLoadReadsEverything(t *testing.T) {
 	loaded, err := Load("testdata/full.yaml")
 	require.NoError(t, err)
 	require.Equal(t, &Config{
+		file:        true,
 		Database:    Database{URL: "postgres://relay:pw@db:5432/app", ReplicationURL: "postgres://relay:pw@primary/app"},
 		Replication: Replication{Slot: "hooks", Publication: "Hooks"},
 		Delivery: Delivery{
@@ -101,6 +131,7 @@ func TestBadFiles(t *testing.T) {
 		{"unknown key", "delivery: {timeot: 1s}", "delivery.timeot: unknown key; known here: timeout, body, accept, retry_on, disable_on, retry, concurrency, concurrency_per_subscription"},
 		{"unknown top key", "deliveries: 1", "deliveries: unknown key; known here: database, replication, delivery, network, http, retention, event_types, subscriptions"},
 		{"duration without unit", "delivery: {timeout: 15}", "delivery.timeout: 15 has no unit: write 15s, or with ms, m or h"},
+		{"negative without unit", "retention: -5", `retention: "-5" is not a duration: write 15s, 1m30s or 720h`},
 		{"no duration", "retention: a month", `retention: "a month" is not a duration: write 15s, 1m30s or 720h`},
 		{"text for a list", "delivery: {accept: 200}", "delivery.accept: must be a list, such as [a, b], not 200"},
 		{"list for text", "database: {url: [a]}", "database.url: must be text, not a list"},
@@ -116,6 +147,7 @@ func TestBadFiles(t *testing.T) {
 		{"concurrency", "delivery: {concurrency: 0}", "delivery.concurrency: 0 is out of range: 1 to 100000"},
 		{"an address", "network: {allow: [10.1.2.3]}", `network.allow[0]: "10.1.2.3" is an address: write the network 10.1.2.3/32`},
 		{"no network", "network: {allow: [home]}", `network.allow[0]: "home" is not a network: write 10.0.0.0/8 or fd00::/8`},
+		{"a network with a zone", "network: {allow: ['fe80::1%eth0/64']}", `network.allow[0]: "fe80::1%eth0/64" names an interface: write the network without it, such as fe80::/64`},
 		{"slot", "replication: {slot: My-Slot}", `replication.slot: "My-Slot" is not a slot name: 1 to 63 lower-case letters, digits and _`},
 		{"listen", "http: {listen: '8080'}", `http.listen: "8080" is not host:port: write 127.0.0.1:8080, or "" to switch it off`},
 		{"open to all", "http: {listen: '0.0.0.0:80'}", "http.auth: is empty, and http.listen (0.0.0.0:80) can be reached from elsewhere: add a user (`relay hash-password` makes the hash) or a token, or set http.console: false"},
@@ -134,10 +166,18 @@ func TestBadFiles(t *testing.T) {
 		{"no sample", "event_types: [{type: a}]", "event_types[0].sample: is missing: write JSON text, such as '{}'"},
 		{"sample", "event_types: [{type: a, sample: '{'}]", "event_types[0].sample: is not JSON: unexpected end of JSON input, at byte 1"},
 		{"twice", "event_types: [{type: a, sample: '1'}, {type: a, sample: '1'}]", "event_types[1].type: a stands at event_types[0] already"},
-		{"url", "subscriptions: [{name: a, url: 'ftp://x', event_types: [a]}]", `subscriptions[0].url: begins with "ftp:": it must be http or https`},
-		{"userinfo", "subscriptions: [{name: a, url: 'https://u:hunter2@x/?t=hunter2', event_types: [a]}]", "subscriptions[0].url: holds a user or password (host x): put credentials into headers"},
+		{"url", "subscriptions: [{name: a, url: 'ftp://x', event_types: [a]}]", "subscriptions[0].url: must begin with http:// or https://"},
+		{"userinfo", "subscriptions: [{name: a, url: 'https://u:hunter2@x/?t=hunter2', event_types: [a]}]", "subscriptions[0].url: must have no user or password: put credentials into headers"},
+		{"space in a url", "subscriptions: [{name: a, url: 'https://x/a b', event_types: [a]}]", "subscriptions[0].url: must have no spaces or invisible characters: write %20 for a space"},
+		{"port", "subscriptions: [{name: a, url: 'http://127.0.0.1:99999/hunter2', event_types: ['*']}]", "subscriptions[0].url: has a port that is not between 1 and 65535"},
+		{"zone", "subscriptions: [{name: a, url: 'http://[fe80::1%25eth0]/', event_types: [a]}]", "subscriptions[0].url: has no IPv6 address in the brackets, or one with a zone (%), which has a meaning on one machine alone"},
+		{"NUL in a name", `subscriptions: [{name: "a\0b", url: 'https://x', event_types: [a]}]`, "subscriptions[0].name: holds a NUL character, which Postgres can't keep"},
+		{"long name", "subscriptions: [{name: " + strings.Repeat("x", 601) + ", url: 'https://x', event_types: [a]}]", "subscriptions[0].name: is too long: 601 bytes, of at most 600"},
+		{"NUL in a tenant", `subscriptions: [{name: a, tenant: "\0", url: 'https://x', event_types: [a]}]`, "subscriptions[0].tenant: holds a NUL character, which Postgres can't keep"},
+		{"NUL in a description", `event_types: [{type: a, sample: '1', description: "\0"}]`, "event_types[0].description: holds a NUL character, which Postgres can't keep"},
 		{"pattern", "subscriptions: [{name: a, url: 'https://x', event_types: ['*.a']}]", `subscriptions[0].event_types[0]: "*.a" is neither an event type (user.invited) nor user.* nor *`},
 		{"secret", "subscriptions: [{name: a, url: 'https://x', event_types: [a], secret: hunter2}]", "subscriptions[0].secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"},
+		{"secret in two lines", `subscriptions: [{name: a, url: 'https://x', event_types: [a], secret: "whsec_AAAAAAAAAAAAAAAA\nAAAAAAAAAAAAAAAA"}]`, "subscriptions[0].secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"},
 		{"own header", "subscriptions: [{name: a, url: 'https://x', event_types: [a], headers: {Webhook-ID: x}}]", "subscriptions[0].headers.webhook-id: is the relay's own and cannot be replaced"},
 		{"rate", "subscriptions: [{name: a, url: 'https://x', event_types: [a], rate: -1}]", "subscriptions[0].rate: -1 is out of range: 0.001 to 100000 requests a second, or 0 for no limit"},
 		{"not a rate", "subscriptions: [{name: a, url: 'https://x', event_types: [a], rate: .nan}]", "subscriptions[0].rate: NaN is out of range: 0.001 to 100000 requests a second, or 0 for no limit"},
@@ -155,6 +195,13 @@ func TestBadFiles(t *testing.T) {
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}
+}
+
+// A number that Go has no type for is JSON all the same.
+func TestSamplesMayHoldAnyNumber(t *testing.T) {
+	loaded, err := Load(write(t, `event_types: [{type: a, sample: '{"n": 1e400}', schema: '{"properties": {"n": {"maximum": 1e500}}}'}]`))
+	require.NoError(t, err)
+	require.Equal(t, `{"n": 1e400}`, loaded.EventTypes[0].Sample)
 }
 
 func TestLoopbackNeedsNoLogin(t *testing.T) {

@@ -76,17 +76,18 @@ func (l *loader) readEnvironment() {
 
 func viperKey(path string) string { return strings.ReplaceAll(path, ".", delimiter) }
 
-// setFromText sets a field from a variable: lists are split at commas, lists of entries and maps are YAML or JSON.
+// setFromText sets a field from a variable: lists are split at commas, lists of entries and maps are YAML or JSON. White
+// space around a value is nobody's intention, but the indentation of YAML.
 func (l *loader) setFromText(field reflect.Value, path, text string) {
 	switch field.Interface().(type) {
 	case string, Body, time.Duration:
-		l.set(field, path, text)
+		l.set(field, path, strings.TrimSpace(text))
 		return
 	case []string:
 		l.setList(field, path, splitList(text))
 		return
 	case bool:
-		b, err := strconv.ParseBool(text)
+		b, err := strconv.ParseBool(strings.TrimSpace(text))
 		if err != nil {
 			l.fault(path, "must be true or false, not %q", text)
 			return
@@ -109,12 +110,20 @@ func (l *loader) setFromText(field reflect.Value, path, text string) {
 	l.set(field, path, value)
 }
 
+// splitList splits at commas; [a, b] and ["a", "b"] are lists too. No item of any list has a comma or a quotation mark.
 func splitList(text string) []any {
 	items := []any{}
-	for item := range strings.SplitSeq(strings.Trim(text, "[] "), ",") {
-		if item = strings.TrimSpace(item); item != "" {
+	for item := range strings.SplitSeq(strings.Trim(strings.TrimSpace(text), "[]"), ",") {
+		if item = unquote(strings.TrimSpace(item)); item != "" {
 			items = append(items, item)
 		}
 	}
 	return items
+}
+
+func unquote(text string) string {
+	if n := len(text); n >= 2 && (text[0] == '"' || text[0] == '\'') && text[n-1] == text[0] {
+		return text[1 : n-1]
+	}
+	return text
 }

@@ -36,6 +36,31 @@ func TestEnvironmentWins(t *testing.T) {
 	require.Equal(t, "https://x.example", loaded.Subscriptions[0].URL)
 }
 
+// A shell, a file or a chart may put white space around a value, and JSON around a list.
+func TestVariablesAsTheyAreWritten(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, value := range map[string]string{
+		"RELAY_DATABASE_URL": "postgres://localhost/app\n", "RELAY_DELIVERY_TIMEOUT": " 5s ", "RELAY_DELIVERY_BODY": "payload ",
+		"RELAY_DELIVERY_ACCEPT": ` ["200", "201"] `, "RELAY_DELIVERY_RETRY_ON": "[unreachable, 429]", "RELAY_DELIVERY_CONCURRENCY": " 7 ",
+		"RELAY_NETWORK_ALLOW": `["127.0.0.0/8","::1/128"]`, "RELAY_NETWORK_REQUIRE_HTTPS": " true", "RELAY_DELIVERY_DISABLE_ON": "['410']",
+		"RELAY_HTTP_LISTEN": " 127.0.0.1:8080", "RELAY_HTTP_HOSTS": "[ ]",
+		"RELAY_SUBSCRIPTIONS": "\n  - {name: a, url: 'https://a.example', event_types: ['*']}\n  - {name: b, url: 'https://b.example', event_types: ['*']}\n",
+	} {
+		t.Setenv(name, value)
+	}
+	loaded, err := Load("")
+	require.NoError(t, err)
+	require.Equal(t, "postgres://localhost/app", loaded.Database.URL)
+	require.Equal(t, Delivery{
+		Timeout: 5 * time.Second, Body: BodyPayload, Accept: []string{"200", "201"}, RetryOn: []string{"unreachable", "429"},
+		DisableOn: []string{"410"}, Retry: Default().Delivery.Retry, Concurrency: 7, ConcurrencyPerSubscription: 64,
+	}, loaded.Delivery)
+	require.Equal(t, Network{Allow: []string{"127.0.0.0/8", "::1/128"}, RequireHTTPS: true}, loaded.Network)
+	require.Equal(t, "127.0.0.1:8080", loaded.HTTP.Listen)
+	require.Empty(t, loaded.HTTP.Hosts)
+	require.Len(t, loaded.Subscriptions, 2)
+}
+
 func TestBadVariables(t *testing.T) {
 	tests := []struct{ name, value, want string }{
 		{"RELAY_DELIVERY_TIMEOUT", "15", "delivery.timeout (RELAY_DELIVERY_TIMEOUT): 15 has no unit: write 15s, or with ms, m or h"},

@@ -102,7 +102,7 @@ func (l *loader) text(path string, value any) string {
 }
 
 var (
-	plainNumber  = regexp.MustCompile(`^[-+]?[0-9]*\.?[0-9]+$`)
+	plainNumber  = regexp.MustCompile(`^\+?[0-9]*\.?[0-9]+$`)
 	durationText = regexp.MustCompile(`^[-+]?(([0-9]+\.?[0-9]*|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+$`)
 )
 

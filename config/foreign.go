@@ -30,6 +30,9 @@ func judge(name, value string) (wrong bool, what string) {
 	for _, path := range Keys() {
 		names = append(names, Variable(path))
 	}
+	if below := keysBelow(upper); len(below) > 0 {
+		return true, "has keys below it, each with a variable of its own: " + strings.Join(below, ", ")
+	}
 	if near := nearest(upper, names); near != "" {
 		return true, "no key has this name; the nearest is " + near
 	}
@@ -40,6 +43,19 @@ func judge(name, value string) (wrong bool, what string) {
 		return true, "no key has this name; the nearest is " + near
 	}
 	return false, "no key has this name, so it sets nothing"
+}
+
+// keysBelow returns the variables of the keys below one that holds others: of RELAY_DELIVERY_RETRY, for delivery.retry.
+func keysBelow(name string) []string {
+	var below []string
+	for _, path := range Keys() {
+		for end, r := range path {
+			if r == '.' && Variable(path[:end]) == name {
+				below = append(below, Variable(path))
+			}
+		}
+	}
+	return below
 }
 
 func isOther(name string) bool {

@@ -21,7 +21,10 @@ func TestUnknownVariables(t *testing.T) {
 		{"RELAY_EVENT_TYPE_FILE", "RELAY_EVENT_TYPE_FILE: no key has this name; the nearest is RELAY_EVENT_TYPES"},
 		{"RELAY_DELIVERY_FOO", "RELAY_DELIVERY_FOO: no key has this name"},
 		{"RELAY_HTTP_PORT", "RELAY_HTTP_PORT: no key has this name"},
-		{"RELAY_DATABASE", "RELAY_DATABASE: no key has this name"},
+		{"RELAY_DATABASE", "RELAY_DATABASE: has keys below it, each with a variable of its own: RELAY_DATABASE_URL, RELAY_DATABASE_REPLICATION_URL"},
+		{"RELAY_DELIVERY_RETRY", "RELAY_DELIVERY_RETRY: has keys below it, each with a variable of its own: " +
+			"RELAY_DELIVERY_RETRY_MAX, RELAY_DELIVERY_RETRY_BASE, RELAY_DELIVERY_RETRY_UNIT, RELAY_DELIVERY_RETRY_EXPONENT"},
+		{"RELAY_HTTP_AUTH", "RELAY_HTTP_AUTH: has keys below it, each with a variable of its own: RELAY_HTTP_AUTH_USERS, RELAY_HTTP_AUTH_TOKENS"},
 		{"RELAY_REPLICATION_SLOTS_MAX", "RELAY_REPLICATION_SLOTS_MAX: no key has this name"},
 		{"RELAY_NETWORK_X", "RELAY_NETWORK_X: no key has this name"},
 	}

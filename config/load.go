@@ -113,6 +113,7 @@ func (l *loader) readFile(path string) {
 		l.fault("", "%s cannot be read: %v", path, err)
 		return
 	}
+	l.cfg.file = true
 	root, err := parse(text, "is not YAML")
 	if err != nil {
 		l.fault("", "%s %v", path, err)

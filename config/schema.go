@@ -39,7 +39,7 @@ func validateSchema(f *faults, at string, t EventType) {
 }
 
 func (s JSONSchema) compile() (*jsonschema.Schema, error) {
-	var value any
+	var value json.RawMessage
 	if err := json.Unmarshal([]byte(s), &value); err != nil {
 		return nil, fmt.Errorf("is not JSON: %s", jsonError(err))
 	}

@@ -1,13 +1,11 @@
 package config
 
 import (
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -144,7 +142,9 @@ func (n Network) validate(f *faults) {
 			continue
 		}
 		at := fmt.Sprintf("network.allow[%d]", i)
-		if addr, err := netip.ParseAddr(text); err == nil {
+		if strings.Contains(text, "%") {
+			f.add(at, "%q names an interface: write the network without it, such as fe80::/64", text)
+		} else if addr, err := netip.ParseAddr(text); err == nil {
 			f.add(at, "%q is an address: write the network %s/%d", text, text, addr.BitLen())
 		} else {
 			f.add(at, "%q is not a network: write 10.0.0.0/8 or fd00::/8", text)
@@ -167,7 +167,10 @@ func validateEventTypes(f *faults, types []EventType) {
 			f.add(at+".type", "%s stands at event_types[%d] already", t.Type, first)
 		}
 		seen[t.Type] = i
-		var value any
+		if strings.ContainsRune(t.Description, 0) {
+			f.add(at+".description", "%s", noNUL)
+		}
+		var value json.RawMessage // Any number is good, and none is read.
 		if t.Sample == "" {
 			f.add(at+".sample", "is missing: write JSON text, such as '{}'")
 		} else if err := json.Unmarshal([]byte(t.Sample), &value); err != nil {
@@ -200,6 +203,8 @@ func validateSubscriptions(f *faults, subscriptions []Subscription, https bool) 
 			f.add(at+".name", "%q stands at subscriptions[%d] already", s.Name, first)
 		}
 		seen[[2]string{tenant, s.Name}] = i
+		validateKey(f, at+".name", s.Name, 600)
+		validateKey(f, at+".tenant", s.Tenant, 2000)
 		if what := urlFault(s.URL, https); what != "" {
 			f.add(at+".url", "%s", what)
 		}
@@ -219,6 +224,18 @@ func validateSubscriptions(f *faults, subscriptions []Subscription, https bool) 
 	}
 }
 
+// noNUL is said of text with a byte 0.
+const noNUL = "holds a NUL character, which Postgres can't keep"
+
+// validateKey holds text to what an index takes: 2,700 bytes, of name and tenant together.
+func validateKey(f *faults, path, text string, maxBytes int) {
+	if strings.ContainsRune(text, 0) {
+		f.add(path, "%s", noNUL)
+	} else if len(text) > maxBytes {
+		f.add(path, "is too long: %d bytes, of at most %d", len(text), maxBytes)
+	}
+}
+
 // validateLimits holds the limits to what the table takes.
 func (s Subscription) validateLimits(f *faults, at string) {
 	if s.Rate != 0 && (!(s.Rate >= 0.001) || s.Rate > 100_000) {
@@ -230,39 +247,6 @@ func (s Subscription) validateLimits(f *faults, at string) {
 	if s.Timeout != 0 && (s.Timeout < time.Millisecond || s.Timeout > time.Hour) {
 		f.add(at+".timeout", "%s is out of range: 1ms to 1h, or 0 for delivery.timeout", s.Timeout)
 	}
-}
-
-// urlFault says what is wrong with a subscription's URL, without showing what may be a secret in it.
-func urlFault(text string, https bool) string {
-	if text == "" {
-		return "is missing"
-	}
-	u, err := url.Parse(text)
-	switch {
-	case err != nil:
-		return "is not a URL: write https://host/path"
-	case u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Sprintf("begins with %q: it must be http or https", u.Scheme+":")
-	case u.Hostname() == "":
-		return "has no host: write https://host/path"
-	case u.User != nil:
-		return fmt.Sprintf("holds a user or password (host %s): put credentials into headers", u.Hostname())
-	case https && u.Scheme != "https":
-		return fmt.Sprintf("is http (host %s), and network.require_https is on", u.Hostname())
-	}
-	return ""
-}
-
-func secretFault(secret string) string {
-	if secret == "" {
-		return "" // The database makes one.
-	}
-	text, ok := strings.CutPrefix(secret, "whsec_")
-	key, err := base64.StdEncoding.DecodeString(text)
-	if !ok || err != nil || len(key) < 24 || len(key) > 64 {
-		return "must be whsec_ and the base64 of 24 to 64 bytes; leave it out to have one made"
-	}
-	return ""
 }
 
 // reservedHeaders are what HTTP and the signature need; schema.sql refuses the same.

@@ -9,6 +9,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/outboxrelay/relay/internal/store"
 )
 
 // ConfigError is a fault of configuration or of the database's set-up that waiting does not mend.
@@ -39,16 +41,31 @@ func (e *standbyError) mend() string {
 
 // mends says what to do about errors of the database that only a person can mend, by SQLSTATE.
 var mends = map[string]string{
-	"28P01": "check the user and password in database.url",
-	"28000": "check the user in database.url and the server's pg_hba.conf",
-	"3D000": "create the database, or name another in database.url",
-	"42501": "grant it: `ALTER ROLE … REPLICATION` for the slot, and run `relay init` once as the database's owner for the schema; " +
-		"`relay check` names each missing right",
+	"42703": "add it as schema.sql has it: `relay check` prints the statement",
 	"55P03": "another session holds a lock on a table of schema outbox, as pg_dump does: wait until it has ended, or end it, and try again",
 	"53300": "raise max_wal_senders or max_connections and restart the server, or end what nobody uses",
 	"53400": "raise max_replication_slots in postgresql.conf and restart the server, or drop a slot that nobody uses",
 	"0A000": "see what the server said",
 }
+
+// mendDenied says who may grant what was denied: what the message names tells whose it is.
+func mendDenied(message string) string {
+	const named = "; `relay check` names each missing right"
+	switch {
+	case strings.Contains(message, "replication"):
+		return "`ALTER ROLE … REPLICATION`" + named
+	case strings.Contains(message, "for database"):
+		return "run `relay init` once as the database's owner" + named
+	case strings.Contains(message, "must be owner"):
+		return "run `relay init` once as the owner of schema outbox" + named
+	}
+	return "`relay check` names each missing right, with the statement that grants it"
+}
+
+// replicationError is of a connection that database.replication_url leads to.
+type replicationError struct{ error }
+
+func (e replicationError) Unwrap() error { return e.error }
 
 // throughPooler says that a replication connection ended at a connection pooler: it refuses what it does not know at the
 // start, or passes it over and then takes a replication command for SQL.
@@ -69,26 +86,42 @@ func mend(err error) error {
 	case errors.As(err, &standby):
 		return &ConfigError{Fault: oneLine(err), Mend: standby.mend(), cause: err}
 	}
-	if !errors.As(err, &pg) {
-		var connect *pgconn.ConnectError
-		if errors.As(err, &connect) {
-			return fmt.Errorf("%w; start the server, or correct host and port in database.url", err)
-		}
+	var connect *pgconn.ConnectError
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &connect):
+		return mendConnect(err, connect)
+	case !errors.As(err, &pg):
 		return err
 	}
 	what := mends[pg.Code]
 	switch {
+	case pg.Code == "42501":
+		what = mendDenied(pg.Message)
 	case pg.Code == "55000" && strings.Contains(pg.Message, "wal_level"):
 		what = "run `ALTER SYSTEM SET wal_level = logical` and restart the server"
 	case pg.Code == "25006":
 		what = "point database.url at the primary, or `ALTER DATABASE … SET default_transaction_read_only = off`"
-	case throughPooler(pg):
-		what = poolerMend
 	}
 	if what == "" {
 		return err
 	}
 	return &ConfigError{Fault: oneLine(err), Mend: what, cause: err}
+}
+
+// mendConnect says in plain words why a connection could not be opened; of the driver's it keeps nothing.
+func mendConnect(err error, connect *pgconn.ConnectError) error {
+	key := "database.url"
+	if errors.As(err, new(replicationError)) {
+		key = "database.replication_url"
+	}
+	what, do := store.ExplainConnect(connect, key)
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && throughPooler(pg) {
+		do = poolerMend
+	}
+	return &ConfigError{Fault: strings.Replace(oneLine(err), oneLine(connect), what, 1), Mend: do, cause: err}
 }
 
 // passing says whether an error may mend itself: the server is not there yet, is starting, full, or a standby for now.

@@ -15,17 +15,16 @@ import (
 
 func TestMend(t *testing.T) {
 	for _, c := range []struct{ code, message, says string }{
-		{"28P01", "password authentication failed", "check the user and password in database.url"},
-		{"28000", "no pg_hba.conf entry", "check the user in database.url and the server's pg_hba.conf"},
-		{"3D000", "no such database", "create the database, or name another in database.url"},
-		{"42501", "permission denied", "`relay check` names each missing right"},
+		{"42501", "permission denied for table events", "`relay check` names each missing right, with the statement that grants it"},
+		{"42501", "permission denied to use replication slots", "`ALTER ROLE … REPLICATION`; `relay check` names each missing right"},
+		{"42501", "permission denied for database app", "run `relay init` once as the database's owner; `relay check` names"},
+		{"42501", "must be owner of table events", "run `relay init` once as the owner of schema outbox; `relay check` names"},
+		{"42703", `column "response_body" of relation "attempts" does not exist`, "add it as schema.sql has it: `relay check` prints"},
 		{"53300", "exceeds max_wal_senders", "raise max_wal_senders or max_connections and restart the server"},
 		{"53400", "all replication slots are in use", "raise max_replication_slots"},
 		{"55000", "logical decoding requires wal_level >= logical", "run `ALTER SYSTEM SET wal_level = logical` and restart the server"},
 		{"55P03", "canceling statement due to lock timeout", "wait until it has ended"},
 		{"25006", "read-only transaction", "point database.url at the primary"},
-		{"08P01", "unsupported startup parameter: replication", "set database.replication_url to the server itself"},
-		{"08P01", "unsupported startup parameter: extra_float_digits", "set database.replication_url to the server itself"},
 	} {
 		cause := &pgconn.PgError{Severity: "ERROR", Code: c.code, Message: c.message}
 		err := mend(fmt.Errorf("do\n it: %w", cause))
@@ -58,6 +57,29 @@ func TestPassing(t *testing.T) {
 	require.False(t, passing(&pgconn.PgError{Code: "08P01", Message: "unsupported startup parameter: replication"}), "a pooler stays")
 	require.True(t, passing(fmt.Errorf("do it: %w", &standbyError{})), "it may be promoted")
 	require.False(t, passing(&ConfigError{cause: &pgconn.PgError{Code: "25006"}}))
+}
+
+// What the driver says, with address, user and database, is said in no log and on no page.
+func TestMendConnect(t *testing.T) {
+	_, refused := pgconn.Connect(t.Context(), "postgres://ada:s3cr3t@127.0.0.1:1/app")
+	const what, do = "nothing listens there: connection refused; ", "start the server, or correct host and port in database."
+	for _, c := range []struct {
+		err  error
+		says string
+	}{
+		{fmt.Errorf("connect to the database: %w", refused), "connect to the database: " + what + do + "url"},
+		{fmt.Errorf("claim: %w", fmt.Errorf("two\n lines: %w", refused)), "claim: two lines: " + what + do + "url"},
+		{fmt.Errorf("open: %w", replicationError{refused}), "open: " + what + do + "replication_url"},
+	} {
+		err := mend(c.err)
+		require.Equal(t, c.says, err.Error())
+		require.ErrorIs(t, err, refused)
+		require.True(t, passing(c.err), "the server may start yet")
+	}
+	called, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, refused = pgconn.Connect(called, "postgres://127.0.0.1:1/app")
+	require.Equal(t, refused, mend(refused), "nothing to mend")
 }
 
 // A start goes on trying for half a minute where the fault may pass, and not at all where it stays.

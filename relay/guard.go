@@ -141,7 +141,7 @@ func (g *Guard) refusal(ip netip.Addr) string {
 		if slices.Contains(g.allowed, netip.PrefixFrom(ip, ip.BitLen())) {
 			return ""
 		}
-		return "cloud credentials"
+		return fmt.Sprintf("cloud credentials, which %s/%d alone opens", ip, ip.BitLen())
 	}
 	for _, prefix := range g.allowed {
 		if prefix.Contains(ip) {

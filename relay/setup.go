@@ -31,7 +31,13 @@ func (s *SetupReport) addDeclared(n int, what string) {
 // setUpAll sets everything up, as far as it is missing.
 func (r *Relay) setUpAll(ctx context.Context) (SetupReport, error) {
 	var report SetupReport
+	later, err := store.SchemaLater(ctx, r.db)
+	if err != nil {
+		return report, err
+	}
 	switch err := r.applySchema(ctx); {
+	case err == nil && later:
+		report.add("schema outbox is of a later version than this program, and left as it is")
 	case err == nil:
 		report.add("schema outbox is in place")
 	case hasCode(err, "42501") && r.schemaCurrent(ctx):
@@ -99,6 +105,9 @@ func (r *Relay) declare(ctx context.Context) error {
 	if err := r.declareEventTypes(ctx); err != nil {
 		return err
 	}
+	if !r.cfg.DeclaresSubscriptions() {
+		return nil
+	}
 	declared := make([]store.Declared, len(r.cfg.Subscriptions))
 	for i, s := range r.cfg.Subscriptions {
 		declared[i] = store.Declared{
@@ -106,18 +115,25 @@ func (r *Relay) declare(ctx context.Context) error {
 			Limits: store.Limits{Rate: given(s.Rate), Concurrency: given(s.Concurrency), Timeout: given(s.Timeout)},
 		}
 	}
-	changed, err := store.Declare(ctx, r.db, declared)
+	made, err := store.Declare(ctx, r.db, declared)
 	if err != nil {
 		return err
 	}
-	if changed > 0 {
-		r.log.Info("brought subscriptions up to what relay.yaml declares", "changed", changed)
+	for _, off := range made.Off { // What waited for it is cancelled: it must not pass unseen.
+		r.log.Warn("switched off a subscription that was declared before and is not in this configuration",
+			"subscription", off.Name, "tenant", off.Tenant)
+	}
+	if made.Changed > 0 {
+		r.log.Info("brought subscriptions up to what relay.yaml declares", "changed", made.Changed)
 	}
 	return nil
 }
 
 // declareEventTypes keeps the event types that relay.yaml declares in outbox.event_types.
 func (r *Relay) declareEventTypes(ctx context.Context) error {
+	if !r.cfg.DeclaresEventTypes() {
+		return nil
+	}
 	declared := make([]store.EventType, len(r.cfg.EventTypes))
 	for i, t := range r.cfg.EventTypes {
 		declared[i] = store.EventType{Type: t.Type, Description: t.Description, Sample: t.Sample, Schema: string(t.Schema)}

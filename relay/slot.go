@@ -34,7 +34,10 @@ func (r *Relay) connectReplication(ctx context.Context) (*pgconn.PgConn, error) 
 	params["extra_float_digits"] = "3"
 	conn, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("open a replication connection: %w", refusedReplication(err, config.User))
+		if err = refusedReplication(err, config.User); r.cfg.Database.ReplicationURL != "" {
+			err = replicationError{err}
+		}
+		return nil, fmt.Errorf("open a replication connection: %w", err)
 	}
 	// Before anything else: a lock taken through a pooler would stay with it.
 	if _, err := pglogrepl.IdentifySystem(ctx, conn); err != nil {
@@ -80,9 +83,8 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 	if err != nil {
 		return nil, fmt.Errorf("identify the server: %w", err)
 	}
-	if home := r.home.Load(); home != nil && home.SystemIdentifier != system.SystemID {
-		return nil, fmt.Errorf("the replication connection leads to another cluster than database.url (system identifier %s, not %s)",
-			system.SystemID, home.SystemIdentifier)
+	if err := r.requireSameDatabase(system); err != nil {
+		return nil, err
 	}
 	if err := r.requirePrimary(looking, conn); err != nil {
 		return nil, err
@@ -117,6 +119,25 @@ func (r *Relay) prepareSlot(ctx context.Context, conn *pgconn.PgConn) (*prepared
 		return &prepared{state: *state, confirmed: slot.Confirmed}, nil
 	}
 	return r.makeSlot(ctx, conn, slot, state, publication, system.SystemID, why)
+}
+
+// requireSameDatabase refuses a replication connection to another database than the pool's: a slot belongs to one database, and
+// no other can use its snapshot.
+func (r *Relay) requireSameDatabase(system pglogrepl.IdentifySystemResult) error {
+	what := ""
+	switch home := r.home.Load(); {
+	case home != nil && home.SystemIdentifier != system.SystemID:
+		what = fmt.Sprintf("another cluster than database.url (system identifier %s, not %s)", system.SystemID, home.SystemIdentifier)
+	case system.DBName != r.database:
+		what = fmt.Sprintf("another database than database.url (%s, not %s)", system.DBName, r.database)
+	default:
+		return nil
+	}
+	who := "database.replication_url"
+	if r.cfg.Database.ReplicationURL == "" { // With several hosts.
+		who = "the replication connection"
+	}
+	return &ConfigError{Fault: who + " leads to " + what, Mend: "point both at the same database"}
 }
 
 // requirePrimary refuses a replication connection to a standby, which has the primary's system identifier: a slot made there
@@ -183,23 +204,19 @@ func (r *Relay) makeSlot(
 	if err := r.forgetSlot(ctx, old); err != nil {
 		return nil, err
 	}
-	r.setReason("waiting for transactions that are under way to end, so that the replication slot can be made")
-	made, err := r.createSlot(ctx, conn)
+	r.setReason(underWay)
+	made, err := r.createSlotAloud(ctx, conn)
 	if err != nil {
 		return nil, err
 	}
 	failpoint.Hit("slot/after-create")
 	r.setReason("scanning the outbox")
-	scanner, err := r.db.Acquire(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("scan the outbox: %w", err)
-	}
-	defer scanner.Release()
-	found, err := store.Scan(ctx, scanner.Conn(), store.NewSlot{
+	found, err := r.scan(ctx, store.NewSlot{
 		Name: name, Snapshot: made.SnapshotName, ConsistentPoint: made.ConsistentPoint,
 		SystemIdentifier: system, PublicationOID: p.OID, PublicationVersion: p.Version,
 	})
 	if err != nil {
+		r.dropUnscanned(ctx, conn)
 		return nil, err
 	}
 	failpoint.Hit("slot/after-scan")
@@ -212,6 +229,28 @@ func (r *Relay) makeSlot(
 	}
 	r.claimer.wakeUp()
 	return &prepared{state: *fresh, confirmed: fresh.Confirmed}, nil
+}
+
+// scan looks through the outbox in the new slot's snapshot, and returns the number of deliveries found.
+func (r *Relay) scan(ctx context.Context, made store.NewSlot) (int64, error) {
+	scanner, err := r.db.Acquire(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("scan the outbox: %w", err)
+	}
+	defer scanner.Release()
+	return store.Scan(ctx, scanner.Conn(), made)
+}
+
+// dropUnscanned drops the slot just made: nobody may read it, and the server would keep WAL for it until somebody did. Over
+// the connection that leads, so that no other relay's slot of that name is meant.
+func (r *Relay) dropUnscanned(ctx context.Context, conn *pgconn.PgConn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	err := pglogrepl.DropReplicationSlot(ctx, conn, `"`+r.cfg.Replication.Slot+`"`, pglogrepl.DropReplicationSlotOptions{})
+	if err != nil { // The next start makes it anew.
+		r.log.Warn("the replication slot was made and not used: the server keeps WAL for it until a relay starts",
+			"slot", r.cfg.Replication.Slot, "error", explain(err))
+	}
 }
 
 // forgetSlot forgets what is known of the slot and drops it, where it is there.

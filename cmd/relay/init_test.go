@@ -87,3 +87,21 @@ func TestCheck(t *testing.T) {
 		require.NotEmpty(t, i.What)
 	}
 }
+
+// As the other commands do, and with nothing of what the driver tells of user and address.
+func TestInitSaysWhyItCannotConnect(t *testing.T) {
+	superuser := pgtest.URL(t)
+	on(t, superuser)
+	t.Setenv("RELAY_HTTP_LISTEN", "")
+	for _, c := range []struct{ key, says string }{
+		{"RELAY_DATABASE_REPLICATION_URL", `open a replication connection: database "nope" does not exist; create the database, or name another in database.replication_url`},
+		{"RELAY_DATABASE_URL", `connect to the database: database "nope" does not exist; create the database, or name another in database.url`},
+	} {
+		t.Setenv(c.key, pgtest.Cluster(t).URL("nope"))
+		for _, command := range []string{"init", "run"} {
+			s := do(command)
+			require.Equal(t, exitFailed, s.code)
+			require.True(t, strings.HasSuffix(s.err, "relay: "+c.says+"\n"), "%s: %s", command, s.err)
+		}
+	}
+}

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/outboxrelay/relay/config"
-	"github.com/outboxrelay/relay/internal/check"
 	"github.com/outboxrelay/relay/internal/store"
 )
 
@@ -61,7 +60,7 @@ func (p *program) open(ctx context.Context) (*config.Config, *pgxpool.Pool, erro
 		if ctx.Err() != nil {
 			return nil, nil, ctx.Err()
 		}
-		what, mend := check.ExplainConnect(err, "database.url")
+		what, mend := store.ExplainConnect(err, "database.url")
 		return nil, nil, fmt.Errorf("cannot connect to the database: %s; %s", what, mend)
 	}
 	return cfg, db, nil

@@ -36,7 +36,10 @@ func newSubscriptionsAddCommand(p *program) *cobra.Command {
 			if len(wanted.EventTypes) == 0 {
 				return usagef("--event-types is missing: user.invited, user.* (everything under user.) or '*' (everything)")
 			}
-			var err error
+			err := checkURLFlag(wanted.URL)
+			if err != nil {
+				return err
+			}
 			if wanted.Headers, err = parseHeaders(headers); err != nil {
 				return err
 			}
@@ -57,6 +60,14 @@ func newSubscriptionsAddCommand(p *program) *cobra.Command {
 	limits.register(cmd)
 	jsonFlag(cmd, &asJSON)
 	return cmd
+}
+
+// checkURLFlag says what is wrong with --url, where the table would only say that something is.
+func checkURLFlag(url string) error {
+	if err := config.CheckURL(url); err != nil {
+		return usagef("--url: %w", err)
+	}
+	return nil
 }
 
 // parseHeaders reads `Name: value`. Whether names and values are good is for the table to say.
@@ -98,6 +109,7 @@ func (p *program) addSubscription(ctx context.Context, wanted store.NewSubscript
 		return err
 	}
 	p.warnOfURL(ctx, cfg, made)
+	p.warnIfDeclared(cfg, made, "changes it to what stands there")
 	return nil
 }
 
@@ -141,6 +153,7 @@ func (p *program) warnOfURL(ctx context.Context, cfg *config.Config, s *outbox.S
 // refusals says, by the table's constraint, what is wrong with a flag.
 var refusals = map[string]string{
 	"subscriptions_url_check":         "--url: must be http://… or https://… with a host, and without user and password",
+	"subscriptions_tenant_check":      "--tenant: cannot have more than 2000 bytes",
 	"subscriptions_name_check":        "--name: cannot be empty",
 	"subscriptions_event_types_check": "--event-types: each must be an event type (user.invited), everything under a name (user.*) or *",
 	"subscriptions_secret_check":      "--secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out for a random one",

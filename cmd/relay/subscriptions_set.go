@@ -71,6 +71,11 @@ func (e *edit) check() error {
 	if e.changed("url") && e.url == "" {
 		return usagef("--url: cannot be empty; `relay subscriptions disable` stops the deliveries")
 	}
+	if e.changed("url") {
+		if err := checkURLFlag(e.url); err != nil {
+			return err
+		}
+	}
 	if e.changed("event-types") && strings.Join(e.eventTypes, "") == "" {
 		return usagef("--event-types: cannot be empty; `relay subscriptions disable` stops the deliveries")
 	}

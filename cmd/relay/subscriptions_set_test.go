@@ -71,7 +71,7 @@ func TestSubscriptionsSetRefuses(t *testing.T) {
 	}{
 		{"crm", exitUsage, "nothing to change: name it with --url"},
 		{"crm --url=", exitUsage, "--url: cannot be empty"},
-		{"crm --url=ftp://x", exitUsage, "--url: must be http://"},
+		{"crm --url=ftp://x", exitUsage, "--url: must begin with http://"},
 		{"crm --event-types=", exitUsage, "--event-types: cannot be empty"},
 		{"crm --event-types=a..b", exitUsage, "--event-types: each must be"},
 		{"crm --rate=0", exitUsage, `--rate "0": must be 0.001 to 100000`},
@@ -84,7 +84,7 @@ func TestSubscriptionsSetRefuses(t *testing.T) {
 		{"crm --header=nonsense", exitUsage, "--header number 1: write 'Name: value'"},
 		{"crm --header=Webhook-Id:1", exitUsage, "--header: a name is letters"},
 		{"crm --name=erp", exitFailed, "a subscription named erp is there already in tenant default"},
-		{"crm --rate=1 --url=ftp://x", exitUsage, "--url: must be http://"},
+		{"crm --rate=1 --url=ftp://x", exitUsage, "--url: must begin with http://"},
 		{"nobody --rate=1", exitFailed, `no subscription "nobody"`},
 		{"https://192.0.3.1/ --rate=1", exitUsage, `"https://192.0.3.1/" fits several subscriptions`},
 	} {

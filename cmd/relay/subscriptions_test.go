@@ -85,8 +85,11 @@ func TestSubscriptionsThatTheTableRefuses(t *testing.T) {
 		flags []string
 		says  string
 	}{
-		{exitUsage, []string{"--url", "ftp://example.com"}, "--url: must be http://… or https://… with a host, and without user and password"},
-		{exitUsage, []string{"--url", "https://u:s3cr3t@example.com"}, "--url: must be http://… or https://… with a host, and without user and password"},
+		{exitUsage, []string{"--url", "ftp://example.com"}, "--url: must begin with http:// or https://"},
+		{exitUsage, []string{"--url", "https://u:s3cr3t@example.com"}, "--url: must have no user or password: put credentials into headers"},
+		{exitUsage, []string{"--url", "https://example.com:99999/s3cr3t"}, "--url: has a port that is not between 1 and 65535"},
+		{exitUsage, []string{"--url", "https://example.com/a b"}, "--url: must have no spaces or invisible characters: write %20 for a space"},
+		{exitUsage, []string{"--tenant", strings.Repeat("x", 2001)}, "--tenant: cannot have more than 2000 bytes"},
 		{exitUsage, []string{"--event-types", "user.*.x"}, "--event-types: each must be an event type (user.invited), everything under a name (user.*) or *"},
 		{exitUsage, []string{"--secret", "s3cr3t"}, "--secret: must be whsec_ and the base64 of 24 to 64 bytes; leave it out for a random one"},
 		{exitUsage, []string{"--header", "Webhook-Id: s3cr3t"}, "--header: a name is letters, digits and -, a value has no control characters, " +
@@ -102,6 +105,7 @@ func TestSubscriptionsThatTheTableRefuses(t *testing.T) {
 		}
 		require.Equal(t, "relay: "+c.says+"\n", refused(t, c.code, append(line, c.flags...)...))
 	}
+	require.Equal(t, "relay: --url: has a port that is not between 1 and 65535\n", refused(t, exitUsage, "subscriptions", "set", "crm", "--url", "https://a:0"))
 	require.Contains(t, refused(t, exitUsage, "subscriptions", "rotate", "crm", "--secret", "s3cr3t"), "--secret: must be whsec_")
 	require.Equal(t, "relay: --overlap -1s: must not be negative\n", refused(t, exitUsage, "subscriptions", "rotate", "crm", "--overlap", "-1s"))
 	require.Equal(t, 1, pgtest.Value[int](t, db, "SELECT count(*) FROM outbox.subscriptions"))
@@ -161,4 +165,30 @@ func TestDeclaredSubscriptionsBelongToTheFile(t *testing.T) {
 	for _, verb := range [][2]string{{"disable", "switches it on again"}, {"remove", "makes it again"}} { // In this order.
 		require.Equal(t, "relay: warning: relay.yaml declares crm: the next start "+verb[1]+"; take it out there\n", do("subscriptions", verb[0], "crm").err)
 	}
+	require.Equal(t, "relay: warning: relay.yaml declares crm: the next start changes it to what stands there; take it out there\n",
+		do("subscriptions", "add", "--name", "crm", "--url", "https://192.0.3.2/", "--event-types", "*").err)
+}
+
+// Run in another folder, without the file, `relay init` leaves alone what the file declared; with another file it says what
+// it switches off.
+func TestDeclaredSubscriptionsOutlastAnotherFolder(t *testing.T) {
+	db := on(t, pgtest.URL(t))
+	require.NoError(t, os.WriteFile("relay.yaml", []byte("subscriptions: [{name: prod, url: 'https://192.0.3.1/', event_types: ['*']}]\n"+
+		"event_types: [{type: a, sample: '1'}]\n"), 0o600))
+	did(t, "init")
+	declared := func() []string {
+		return pgtest.Values[string](t, db, `SELECT name FROM outbox.subscriptions WHERE active UNION ALL SELECT type FROM outbox.event_types`)
+	}
+	t.Chdir(t.TempDir())
+	s := do("init")
+	require.Equal(t, exitDone, s.code, s.err)
+	require.Empty(t, s.err)
+	require.Equal(t, []string{"prod", "a"}, declared())
+
+	require.NoError(t, os.WriteFile("relay.yaml", []byte("retention: 1h\n"), 0o600))
+	require.Contains(t, do("check").out, "\nwarning  subscription prod: was declared before and is not in this")
+	s = do("init")
+	require.Equal(t, exitDone, s.code, s.err)
+	require.Contains(t, s.err, `level=WARN msg="switched off a subscription that was declared before and is not in this configuration" subscription=prod tenant=default`)
+	require.Empty(t, declared())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/outbox"
 	"github.com/outboxrelay/relay/relay"
@@ -73,7 +74,7 @@ func (p *program) test(ctx context.Context, which, tenant, eventType string, asJ
 	}
 	target, err := newTarget(s)
 	if err != nil {
-		return usagef("cannot be sent to: %w", err) // Without the URL: it may hold a password.
+		return usagef("cannot be sent to: %w", err)
 	}
 	o := engine.Test(ctx, target, sample.Type, []byte(sample.Sample))
 	if ctx.Err() != nil {
@@ -98,11 +99,31 @@ func testReceiver(ctx context.Context, db *pgxpool.Pool, which, tenant string) (
 		if err != nil {
 			return nil, err
 		}
+		if only := onlyActive(found); only != nil {
+			return only, nil
+		}
 		if len(found) == 0 {
+			if err := config.CheckURL(which); err != nil {
+				return nil, usagef("cannot be sent to: url: %w", err) // Without the URL: it may hold a password.
+			}
 			return &outbox.Subscription{URL: which, EventTypes: []string{"*"}, Secret: randomSecret(), Active: true, Name: &which}, nil
 		}
 	}
 	return whichSubscription(ctx, db, which, tenant)
+}
+
+// onlyActive returns the one that is on, where the others are not: what a URL had before it was renamed or moved.
+func onlyActive(found []outbox.Subscription) *outbox.Subscription {
+	var only *outbox.Subscription
+	for i := range found {
+		if found[i].Active && only != nil {
+			return nil
+		}
+		if found[i].Active {
+			only = &found[i]
+		}
+	}
+	return only
 }
 
 // randomSecret makes one of 32 bytes, as the database does.

@@ -86,6 +86,15 @@ func TestTest(t *testing.T) {
 		require.Equal(t, exitDone, s.code)
 		require.Equal(t, "relay: warning: crm is switched off: it receives no events\n", s.err)
 	})
+	t.Run("one of several", func(t *testing.T) { // After it was renamed in relay.yaml.
+		did(t, "subscriptions", "add", "--name", "renamed", "--tenant", "acme", "--url", r.URL(), "--event-types", "order.*")
+		s := do("test", r.URL())
+		require.Equal(t, exitDone, s.code, s.err)
+		require.Empty(t, s.err)
+		require.NoError(t, r.Requests()[r.Len()-1].Verify(pgtest.Value[string](t, db, "SELECT secret FROM outbox.subscriptions WHERE name = 'renamed'")))
+		did(t, "subscriptions", "enable", "crm")
+		require.Contains(t, refused(t, exitUsage, "test", r.URL()), "fits several subscriptions: ")
+	})
 	require.Zero(t, pgtest.Value[int](t, db, "SELECT (SELECT count(*) FROM outbox.events) + (SELECT count(*) FROM outbox.deliveries) "+
 		"+ (SELECT count(*) FROM outbox.attempts)"), "nothing is logged")
 }
@@ -100,7 +109,7 @@ func TestTestOfAURLThatNobodySubscribed(t *testing.T) {
 
 	require.Equal(t, "relay: no subscription \"crm\"; `relay subscriptions list` shows those there are\n", refused(t, exitFailed, "test", "crm"))
 	require.Equal(t, "relay: cannot be sent to: url: must begin with http:// or https://\n", refused(t, exitUsage, "test", "ftp://example.com/"))
-	require.Equal(t, "relay: cannot be sent to: url: must have no user or password\n", refused(t, exitUsage, "test", "http://u:s3cr3t@example.com/"))
+	require.Equal(t, "relay: cannot be sent to: url: must have no user or password: put credentials into headers\n", refused(t, exitUsage, "test", "http://u:s3cr3t@example.com/"))
 }
 
 func TestTestOfAURLThatCannotBeReached(t *testing.T) {

@@ -2,13 +2,17 @@ package check_test
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -17,6 +21,7 @@ import (
 	"github.com/outboxrelay/relay/internal/check"
 	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/postgres"
+	"github.com/outboxrelay/relay/relay"
 )
 
 // What is wrong with a whole server, one after the other on a single cluster that begins as a server does that nobody has
@@ -33,6 +38,7 @@ func TestServer(t *testing.T) {
 	t.Run("password", s.password)
 	t.Run("slots", s.slots)
 	t.Run("walsenders", s.walSenders)
+	t.Run("transactions under way", s.underWay)
 	t.Run("lag", s.lag)
 	t.Run("slot lost", s.slotLost)
 	t.Run("standby", s.standby)
@@ -81,11 +87,12 @@ func (s *server) password(t *testing.T) {
 	cfg.Database.URL = as("wr0ng")
 	i := requireItem(t, look(t, &cfg), check.Fault, "connection", "the server refuses the password")
 	require.Equal(t, "correct user and password in database.url", i.Mend.String())
-	requireRefused(t, &cfg, "password authentication failed", "check the user and password in database.url")
+	requireRefused(t, &cfg, "the server refuses the password; correct user and password in database.url")
 
 	cfg.Database.URL, cfg.Database.ReplicationURL = as("right"), as("wr0ng")
 	i = requireItem(t, look(t, &cfg), check.Fault, "replication connection", "the server refuses the password")
 	require.Equal(t, "correct user and password in database.replication_url", i.Mend.String())
+	requireRefused(t, &cfg, "the server refuses the password; correct user and password in database.replication_url")
 
 	cfg.Database.ReplicationURL = ""
 	requireMended(t, &cfg, "connection", "slot", "subscriptions")
@@ -110,7 +117,7 @@ func (s *server) walSenders(t *testing.T) {
 	items := look(t, s.cfg)
 	i := requireItem(t, items, check.Fault, "free walsenders", "all 1 walsenders are in use")
 	require.Len(t, ill(items), 2, "said once: %+v", ill(items))
-	requireWaits(t, s.cfg, "max_wal_senders", "raise max_wal_senders or max_connections and restart the server")
+	requireWaits(t, s.cfg, "max_wal_senders", "raise max_wal_senders and restart the server")
 	s.mendByRestart(t, i)
 	requireMended(t, s.cfg, "free walsenders", "subscriptions")
 
@@ -120,6 +127,62 @@ func (s *server) walSenders(t *testing.T) {
 	requireRuns(t, s.cfg, func() bool { return len(ill(look(t, s.cfg))) == 1 }) // Nobody is subscribed.
 	execute(t, s.cfg.Database.URL, "ALTER SYSTEM SET max_wal_senders = 10")
 	s.restart(t)
+}
+
+// underWay keeps a new slot waiting: who sets up is told by whom, one after the other.
+func (s *server) underWay(t *testing.T) {
+	cfg, log := settings(t, s.cfg.Database.URL), &logBuffer{}
+	open := make(map[string]*pgx.Conn) // By how the log names its process.
+	for range 2 {
+		conn, err := pgx.Connect(t.Context(), s.cfg.Database.URL)
+		require.NoError(t, err)
+		defer conn.Close(context.Background())
+		_, err = conn.Exec(t.Context(), "BEGIN; CREATE TEMPORARY TABLE written ()")
+		require.NoError(t, err)
+		open[fmt.Sprintf("processes=[%d]", conn.PgConn().PID())] = conn
+	}
+	r, err := relay.New(cfg, relay.Options{Logger: slog.New(slog.NewTextHandler(log, nil))})
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := r.Setup(context.Background())
+		ended <- err
+	}()
+	const waiting = `level=WARN msg="waiting for transactions that are under way to end, so that the replication slot can be made" `
+	for len(open) > 0 {
+		var named string
+		require.Eventually(t, func() bool {
+			for process := range open {
+				if strings.Contains(log.String(), waiting+process) {
+					named = process
+				}
+			}
+			return named != ""
+		}, patience, poll, "one of %v is named", open)
+		require.NoError(t, open[named].Close(t.Context()))
+		delete(open, named)
+	}
+	require.NoError(t, <-ended)
+	require.Equal(t, 2, strings.Count(log.String(), waiting), "each is said once")
+	execute(t, s.cfg.Database.URL, named(cfg, "SELECT pg_drop_replication_slot('$slot')"))
+}
+
+// logBuffer takes what is logged while the test reads it.
+type logBuffer struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // moveOn moves the WAL on by whole segments, which takes next to no time.

@@ -2,13 +2,8 @@ package check
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
-	"fmt"
-	"io/fs"
-	"net"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/jackc/pglogrepl"
@@ -20,46 +15,6 @@ import (
 // connectTimeout is how long a connection may take to open.
 const connectTimeout = 10 * time.Second
 
-// ExplainConnect says in plain words why a connection could not be opened, and what to do about it. The text holds no
-// password. key is the setting that the URL came from.
-func ExplainConnect(err error, key string) (what, mend string) {
-	var pg *pgconn.PgError
-	var dns *net.DNSError
-	var cert *tls.CertificateVerificationError
-	text := err.Error()
-	switch {
-	case errors.Is(err, store.ErrSimpleProtocol):
-		return store.ErrSimpleProtocol.Error(), fmt.Sprintf(store.SimpleProtocolMend, key)
-	case errors.As(err, &pg):
-		switch pg.Code {
-		case "28P01":
-			return "the server refuses the password", "correct user and password in " + key
-		case "28000":
-			return pg.Message, "correct the user in " + key + ", or allow it in the server's pg_hba.conf"
-		case "3D000":
-			return pg.Message, "create the database, or name another in " + key
-		case "53300":
-			return "the server has no free connection", "raise max_connections, or close connections nobody uses"
-		case "57P03":
-			return "the server is starting up or shutting down", "try again in a moment"
-		}
-		return pg.Message, "see what the server says; " + key + " names it"
-	case errors.As(err, &dns):
-		return "no host of the name " + dns.Name, "correct the host in " + key
-	case errors.As(err, &cert):
-		return "the server's certificate is not trusted", "set sslrootcert in " + key + ", or sslmode to what the server offers"
-	case strings.Contains(text, "server refused TLS"):
-		return "the server does not speak TLS", "set sslmode=disable in " + key + ", or switch ssl on in the server"
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens there: connection refused", "start the server, or correct host and port in " + key
-	case errors.Is(err, fs.ErrNotExist):
-		return "no server on this machine: there is no socket", "start the server, or name its host and port in " + key
-	case errors.Is(err, context.DeadlineExceeded), strings.Contains(text, "timeout"):
-		return "no answer within " + connectTimeout.String(), "correct host and port in " + key + ", or open the firewall"
-	}
-	return strings.Join(strings.Fields(text), " "), "correct " + key
-}
-
 func (c *checker) connect(ctx context.Context) bool {
 	const name = "connection"
 	if c.cfg.Database.URL == "" {
@@ -70,7 +25,7 @@ func (c *checker) connect(ctx context.Context) bool {
 	defer cancel()
 	db, err := store.Connect(ctx, c.cfg.Database.URL)
 	if err != nil {
-		what, mend := ExplainConnect(err, "database.url")
+		what, mend := store.ExplainConnect(err, "database.url")
 		c.fault(name, mend, "%s", what)
 		return false
 	}
@@ -128,7 +83,7 @@ func (c *checker) replicationRefused(err error, key, user string) {
 	const name = "replication connection"
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
-		what, mend := ExplainConnect(err, key)
+		what, mend := store.ExplainConnect(err, key)
 		c.fault(name, mend, "%s", what)
 		return
 	}
@@ -140,7 +95,7 @@ func (c *checker) replicationRefused(err error, key, user string) {
 	case pg.Code == "53300" && c.relaying:
 		c.ok(name, "not tried: all are in use, one by a relay")
 	default:
-		what, mend := ExplainConnect(err, key)
+		what, mend := store.ExplainConnect(err, key)
 		c.fault(name, mend, "%s", what)
 	}
 }

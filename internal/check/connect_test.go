@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/internal/check"
 	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/postgres"
@@ -36,6 +37,9 @@ func TestConnection(t *testing.T) {
 			`role "nobody" does not exist`, "correct the user in database.url, or allow it in the server's pg_hba.conf"},
 		{"no TLS", at(t, good, func(u *url.URL) { u.RawQuery = "sslmode=require" }),
 			"the server does not speak TLS", "set sslmode=disable in database.url, or switch ssl on in the server"},
+		{"takes no writes", at(t, good, func(u *url.URL) { u.RawQuery = "target_session_attrs=read-write&default_transaction_read_only=on" }),
+			"the server takes no writes, and target_session_attrs asks for one that does",
+			"point database.url at the primary, or `ALTER DATABASE … SET default_transaction_read_only = off`"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := settings(t, c.address)
@@ -46,6 +50,7 @@ func TestConnection(t *testing.T) {
 		})
 	}
 	requireMended(t, settings(t, good), "connection", fresh...)
+	requireMended(t, settings(t, good+"&pool_max_conns=1&pool_max_conn_lifetime=1h"), "connection", fresh...)
 }
 
 func TestMissingDatabaseIsRefused(t *testing.T) {
@@ -74,8 +79,38 @@ func TestReplicationURLMustLeadToTheSameDatabase(t *testing.T) {
 	cfg.Database.ReplicationURL = pgtest.URL(t)
 	i := requireItem(t, look(t, cfg), check.Fault, "replication connection", "leads to another database than database.url")
 	require.Equal(t, "point both at the same database", i.Mend.String())
+	requireRefused(t, cfg, "database.replication_url leads to another database than database.url ("+
+		database(t, cfg.Database.ReplicationURL)+", not "+database(t, cfg.Database.URL)+"); point both at the same database")
+	require.Zero(t, slotsNamed(t, cfg), "none is made there, to keep WAL")
+	right := *cfg
+	right.Database.ReplicationURL = ""
+	setUp(t, &right)
+	requireRefused(t, cfg, "leads to another database than database.url")
+	require.Equal(t, 1, slotsNamed(t, cfg), "what is there is left alone")
 	cfg.Database.ReplicationURL = cfg.Database.URL
-	requireMended(t, cfg, "replication connection", fresh...)
+	requireMended(t, cfg, "replication connection", "subscriptions")
+}
+
+// A slot whose scan failed would be read by nobody, and keep WAL.
+func TestSlotIsDroppedWhenItsScanFails(t *testing.T) {
+	cfg := settings(t, pgtest.Migrated(t))
+	execute(t, cfg.Database.URL,
+		`INSERT INTO outbox.subscriptions (url, event_types) VALUES ('https://192.0.3.1/hook', '{*}')`,
+		`SELECT outbox.emit('user.invited', '{}')`,
+		`ALTER TABLE outbox.deliveries ADD CONSTRAINT none CHECK (false)`)
+	_, err := newRelay(t, cfg).Setup(t.Context())
+	require.ErrorContains(t, err, "scan the outbox: ")
+	require.Zero(t, slotsNamed(t, cfg))
+	execute(t, cfg.Database.URL, `ALTER TABLE outbox.deliveries DROP CONSTRAINT none`)
+	setUp(t, cfg)
+	require.Equal(t, 1, slotsNamed(t, cfg))
+}
+
+// slotsNamed returns how many replication slots there are of the relay's name, which its database need not have.
+func slotsNamed(t *testing.T, cfg *config.Config) int {
+	t.Helper()
+	return pgtest.Value[int](t, pgtest.Pool(t, cfg.Database.URL),
+		"SELECT count(*) FROM pg_replication_slots WHERE slot_name = $1", cfg.Replication.Slot)
 }
 
 // A standby has the system identifier of its primary; a slot made there would be of no use.

@@ -12,7 +12,7 @@ import (
 
 func quote(name string) string { return pgx.Identifier{name}.Sanitize() }
 
-// wantedObjects finds what is missing of schema outbox: tables and their columns, the view, functions and triggers.
+// wantedObjects finds what is missing of schema outbox: tables, the view, functions and triggers.
 const wantedObjects = `
 SELECT w.what FROM (VALUES
   ('table outbox.events', to_regclass('outbox.events')::text),
@@ -39,10 +39,6 @@ SELECT w.what FROM (VALUES
    (SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass('outbox.subscriptions') AND tgname = 'subscriptions_touch'))
 ) AS w(what, found) WHERE w.found IS NULL`
 
-const wantedColumns = `
-SELECT c.name FROM unnest('{id,type,tenant,user_id,payload,created_at}'::text[]) AS c(name)
- WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'outbox.events'::regclass AND attname = c.name AND NOT attisdropped)`
-
 const disabledTriggers = `
 SELECT tgname::text FROM pg_trigger
  WHERE tgrelid = 'outbox.subscriptions'::regclass AND tgname LIKE 'subscriptions\_%' AND tgenabled = 'D' ORDER BY 1`
@@ -68,31 +64,40 @@ func (c *checker) schemaObjects(ctx context.Context) {
 		}
 		return
 	}
-	for _, look := range []struct {
-		sql   string
-		fault func(missing []string)
-	}{
-		{wantedObjects, func(missing []string) { c.fault(name, mendBySetup, "missing: %s", list(missing)) }},
-		{wantedColumns, func(missing []string) {
-			c.fault(name, "add them as schema.sql has them", "table outbox.events lacks %s", list(missing))
-		}},
-		{disabledTriggers, func(disabled []string) {
-			mend := "ALTER TABLE outbox.subscriptions ENABLE TRIGGER " + strings.Join(disabled, ", ENABLE TRIGGER ") + ";"
-			c.fault(name, mend, "switched off: trigger %s: changes of subscriptions would not be seen", list(disabled))
-		}},
-	} {
-		found, err := c.texts(ctx, look.sql)
-		if err != nil {
+	for _, look := range []func(context.Context) (bool, error){c.columns, c.objects, c.triggers} {
+		if well, err := look(ctx); err != nil {
 			c.broken(name, err)
 			return
-		}
-		if len(found) > 0 {
-			look.fault(found)
+		} else if !well {
 			return
 		}
 	}
 	c.schema = true
-	c.ok(name, "schema outbox is in place")
+	if later, err := store.SchemaLater(ctx, c.db); err != nil {
+		c.broken(name, err)
+	} else if later {
+		c.warn(name, "upgrade this program, too", "schema outbox is of a later version than this program, which leaves it as it is")
+	} else {
+		c.ok(name, "schema outbox is in place")
+	}
+}
+
+// objects looks for tables, indexes and the like. Setting up makes them, provided that no column is missing.
+func (c *checker) objects(ctx context.Context) (bool, error) {
+	missing, err := c.texts(ctx, wantedObjects)
+	if err == nil && len(missing) > 0 {
+		c.fault("schema", mendBySetup, "missing: %s", list(missing))
+	}
+	return len(missing) == 0, err
+}
+
+func (c *checker) triggers(ctx context.Context) (bool, error) {
+	disabled, err := c.texts(ctx, disabledTriggers)
+	if err == nil && len(disabled) > 0 {
+		mend := "ALTER TABLE outbox.subscriptions ENABLE TRIGGER " + strings.Join(disabled, ", ENABLE TRIGGER ") + ";"
+		c.fault("schema", mend, "switched off: trigger %s: changes of subscriptions would not be seen", list(disabled))
+	}
+	return len(disabled) == 0, err
 }
 
 // otherVersion looks whether relay run will bring the schema up to date: only its owner may.

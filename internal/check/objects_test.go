@@ -51,8 +51,38 @@ func TestSchema(t *testing.T) {
 		{"table", "DROP TABLE outbox.attempts CASCADE", check.Fault, "schema", "missing: table outbox.attempts"},
 	})
 
-	execute(t, cfg.Database.URL, "ALTER TABLE outbox.events RENAME COLUMN user_id TO person")
-	requireItem(t, look(t, cfg), check.Fault, "schema", "table outbox.events lacks user_id")
+	execute(t, cfg.Database.URL, "COMMENT ON SCHEMA outbox IS 'Schema version 99.'")
+	i = requireItem(t, look(t, cfg), check.Warning, "schema", "of a later version than this program")
+	require.Equal(t, "upgrade this program, too", i.Mend.String())
+	report, err := newRelay(t, cfg).Setup(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "schema outbox is of a later version than this program, and left as it is", report.Lines[0])
+}
+
+// A column or default that somebody took away is not made by setting up: it says so, and the check has the statement.
+func TestColumns(t *testing.T) {
+	t.Parallel()
+	cfg := settings(t, pgtest.URL(t))
+	setUp(t, cfg)
+	requireEachMended(t, cfg, cfg.Database.URL, []broken{
+		{"column", "ALTER TABLE outbox.attempts DROP COLUMN response_body", check.Fault, "schema", "missing: column outbox.attempts.response_body"},
+		{"default", "ALTER TABLE outbox.events ALTER id DROP DEFAULT", check.Fault, "schema", "missing: default of outbox.events.id"},
+		{"identity", "ALTER TABLE outbox.subscription_changes ALTER id DROP IDENTITY", check.Fault, "schema",
+			"missing: default of outbox.subscription_changes.id"},
+		{"several", "ALTER TABLE outbox.relays DROP COLUMN state; ALTER TABLE outbox.events DROP COLUMN traceparent, ALTER tenant DROP DEFAULT",
+			check.Fault, "schema", "missing: default of outbox.events.tenant, column outbox.events.traceparent, column outbox.relays.state"},
+	})
+
+	execute(t, cfg.Database.URL, "ALTER TABLE outbox.deliveries DROP COLUMN user_id CASCADE")
+	_, err := newRelay(t, cfg).Setup(t.Context())
+	requireSays(t, "init", err, []string{`column "user_id" of relation "outbox.deliveries" does not exist`,
+		"; add it as schema.sql has it: `relay check` prints the statement"})
+	i := requireItem(t, look(t, cfg), check.Fault, "schema", "missing: column outbox.deliveries.user_id")
+	require.Equal(t, "ALTER TABLE outbox.deliveries ADD COLUMN user_id text; -- then relay init", i.Mend.String())
+	run(t, cfg, cfg.Database.URL, i.Mend.String())
+	i = requireItem(t, look(t, cfg), check.Fault, "schema", "missing: view outbox.delivery_log")
+	run(t, cfg, cfg.Database.URL, i.Mend.String())
+	requireMended(t, cfg, "schema", "subscriptions")
 }
 
 func TestSchemaThatTheRoleMayNotMake(t *testing.T) {

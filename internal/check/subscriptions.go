@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ func (c *checker) subscriptions(ctx context.Context) {
 	if !c.schema {
 		return
 	}
+	c.undeclared(ctx)
 	rows, err := c.db.Query(ctx, `SELECT coalesce(name, id::text), url FROM outbox.subscriptions WHERE active ORDER BY 1 LIMIT 1000`)
 	if err != nil {
 		c.broken("subscriptions", err)
@@ -60,6 +62,33 @@ func (c *checker) subscriptions(ctx context.Context) {
 		item := <-items[i]
 		item.Name = "subscription " + s.Name
 		c.report(item)
+	}
+}
+
+// undeclared names what the next start will switch off: from another relay.yaml than this, or meant to be.
+func (c *checker) undeclared(ctx context.Context) {
+	if !c.cfg.DeclaresSubscriptions() {
+		return
+	}
+	tenants, names := []string{}, []string{}
+	for _, s := range c.cfg.Subscriptions {
+		tenants, names = append(tenants, cmp.Or(s.Tenant, "default")), append(names, s.Name)
+	}
+	rows, err := c.db.Query(ctx, `
+		SELECT coalesce(name, id::text) FROM outbox.subscriptions
+		 WHERE declared AND active AND (tenant, name) NOT IN (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY 1 LIMIT 1000`, tenants, names)
+	if err != nil {
+		c.broken("subscriptions", err)
+		return
+	}
+	gone, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		c.broken("subscriptions", err)
+		return
+	}
+	for _, name := range gone {
+		c.warn("subscription "+name, "declare it, or give the file that does: --config FILE",
+			"was declared before and is not in this configuration: the next start switches it off")
 	}
 }
 

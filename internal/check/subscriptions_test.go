@@ -25,7 +25,7 @@ func TestURL(t *testing.T) {
 		{"IPv6", "https://[::1]/hook", config.Network{},
 			"::1 is refused: loopback, not in network.allow", "add the network to network.allow, such as ::1/128"},
 		{"metadata in an allowed network", "http://169.254.169.254/", config.Network{Allow: []string{"169.254.0.0/16"}},
-			"169.254.169.254 is refused", "add the network to network.allow, such as 169.254.169.254/32"},
+			"169.254.169.254 is refused: cloud credentials, which 169.254.169.254/32 alone opens, not in network.allow", "add the network to network.allow, such as 169.254.169.254/32"},
 		{"http", "http://192.0.3.1/hook", config.Network{RequireHTTPS: true},
 			"http to 192.0.3.1, and network.require_https is on", "use https, or set network.require_https: false"},
 		{"no URL", "https://", config.Network{}, "is not a URL that can be delivered to", "write https://host/path"},
@@ -81,4 +81,25 @@ func TestSubscriptions(t *testing.T) {
 	cfg.Network.Allow = []string{"127.0.0.1/32"}
 	execute(t, cfg.Database.URL, `UPDATE outbox.subscriptions SET url = 'https://192.0.3.2/' WHERE name = 'gone'`)
 	require.Empty(t, ill(look(t, cfg)))
+}
+
+// What a start with this configuration would switch off is named; without a file or a variable it would switch off nothing.
+func TestWhatIsNotDeclaredAnyMore(t *testing.T) {
+	cfg := settings(t, pgtest.URL(t))
+	setUp(t, cfg)
+	execute(t, cfg.Database.URL, `INSERT INTO outbox.subscriptions (tenant, name, url, event_types, active, declared) VALUES
+		('default', 'prod', 'https://192.0.3.1/', '{*}', true, true), ('default', 'kept', 'https://192.0.3.1/', '{*}', true, true),
+		('acme', 'kept', 'https://192.0.3.1/', '{*}', true, true), ('default', 'off', 'https://192.0.3.1/', '{*}', false, true),
+		('default', 'mine', 'https://192.0.3.1/', '{*}', true, false)`)
+	require.Empty(t, ill(look(t, cfg)))
+
+	const what = "was declared before and is not in this configuration: the next start switches it off"
+	cfg.Subscriptions = []config.Subscription{{Name: "kept"}, {Tenant: "acme", Name: "kept"}}
+	items := look(t, cfg)
+	require.Len(t, ill(items), 1)
+	i := requireItem(t, items, check.Warning, "subscription prod", what)
+	require.Equal(t, "declare it, or give the file that does: --config FILE", i.Mend.String())
+
+	cfg.Subscriptions = []config.Subscription{}
+	require.Len(t, ill(look(t, cfg)), 3)
 }

@@ -2,6 +2,7 @@ package console
 
 import (
 	"errors"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/internal/store"
 	"github.com/outboxrelay/relay/relay"
 )
@@ -50,16 +52,12 @@ func (f *webhookForm) checkURL(c *Console) {
 	case len(f.URL) > maxURLLength:
 		f.fault("url", "must have no more than %d characters", maxURLLength)
 		return
-	case strings.ContainsAny(f.URL, " \t\r\n"):
-		f.fault("url", "must have no spaces")
+	}
+	if err := config.CheckURL(f.URL); err != nil {
+		f.fault("url", "%v", err)
 		return
 	}
-	target, err := relay.NewTarget(f.URL, placeholderSecret, "", nil)
-	if err != nil {
-		f.fault("url", "%s; write it like https://example.com/hooks", strings.TrimPrefix(err.Error(), "url: "))
-		return
-	}
-	if c.cfg.Network.RequireHTTPS && target.URL.Scheme != "https" {
+	if u, err := url.Parse(f.URL); c.cfg.Network.RequireHTTPS && (err != nil || u.Scheme != "https") {
 		f.fault("url", "must begin with https://")
 	}
 }
@@ -131,6 +129,7 @@ func (f *webhookForm) checkHeaders(kept map[string]string) map[string]string {
 // refusals says, by the table's constraint, which field is wrong and how: for what the checks above let through.
 var refusals = map[string]fault{
 	"subscriptions_name_key":          {Field: "name", Text: "is taken by another webhook"},
+	"subscriptions_tenant_check":      {Field: "tenant", Text: "must have no more than 2000 bytes"},
 	"subscriptions_name_check":        {Field: "name", Text: "can't be used"},
 	"subscriptions_url_check":         {Field: "url", Text: "must be http://… or https://… with a host, and without user and password"},
 	"subscriptions_event_types_check": {Field: "types", Text: "must each be an event type (user.invited), everything under a name (user.*) or *"},

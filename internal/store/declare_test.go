@@ -1,12 +1,19 @@
 package store_test
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
+	"github.com/outboxrelay/relay/config"
 	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
@@ -28,11 +35,12 @@ func TestDeclare(t *testing.T) {
 	t.Parallel()
 
 	db := database(t)
-	declare := func(changed int64, all ...store.Declared) {
+	declare := func(changed int64, all ...store.Declared) []store.Switched {
 		t.Helper()
-		n, err := store.Declare(t.Context(), db, all)
+		made, err := store.Declare(t.Context(), db, all)
 		require.NoError(t, err)
-		require.Equal(t, changed, n)
+		require.Equal(t, changed, made.Changed)
+		return made.Off
 	}
 	rows := func() []string {
 		return pgtest.Values[string](t, db, `
@@ -83,9 +91,9 @@ func TestDeclare(t *testing.T) {
 	declare(1, crm(), changed)
 
 	// Not declared any more, it is switched off and from then on left alone.
-	declare(1, changed)
+	require.Equal(t, []store.Switched{{Tenant: "default", Name: "crm"}}, declare(1, changed))
 	require.Equal(t, []string{erpOn, crmOn[:len(crmOn)-len(" on declared")] + off, mine}, rows())
-	declare(0, changed)
+	require.Empty(t, declare(0, changed))
 	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = true WHERE name = 'crm'`)
 	declare(0, changed)
 	require.Equal(t, []string{erpOn, crmOn[:len(crmOn)-len(" declared")], mine}, rows())
@@ -98,8 +106,102 @@ func TestDeclare(t *testing.T) {
 		erpOn[:len(erpOn)-len(" on declared")] + off, crmOn[:len(crmOn)-len(" declared")],
 		"default erp https://erp.example.com {*} {} on declared", mine + " declared",
 	}, rows())
-	declare(2)
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET active = false WHERE name = 'mine'`)
+	require.Equal(t, []store.Switched{{Tenant: "default", Name: "erp"}}, declare(2), "mine was off already")
 	require.Equal(t, 3, pgtest.Value[int](t, db, `SELECT count(*) FROM outbox.subscriptions WHERE NOT active`))
+}
+
+// A secret that the file replaces signs as well for a day, as one that is rotated by hand.
+func TestADeclaredSecretIsReplacedWithOverlap(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	declare := func(secret string) {
+		t.Helper()
+		d := erp()
+		d.Secret = secret
+		_, err := store.Declare(t.Context(), db, []store.Declared{d})
+		require.NoError(t, err)
+	}
+	secrets := func() string {
+		return pgtest.Value[string](t, db, `
+			SELECT concat_ws(' ', secret, previous_secret, previous_secret_expires_at - updated_at) FROM outbox.subscriptions`)
+	}
+	declare(secretA)
+	require.Equal(t, secretA, secrets())
+	declare(secretB)
+	require.Equal(t, secretB+" "+secretA+" 1 day", secrets())
+	pgtest.Execute(t, db, `UPDATE outbox.subscriptions SET url = 'https://evil.example', previous_secret_expires_at = now() + '5 hours'`)
+	declare(secretB)
+	require.Equal(t, secretB+" "+secretA+" 05:00:00", regexp.MustCompile(`04:59:59[.0-9]*`).ReplaceAllString(secrets(), "05:00:00"),
+		"the overlap does not begin anew")
+	declare("")
+	require.Contains(t, secrets(), secretB+" "+secretA, "a secret that is declared no longer is kept")
+}
+
+// Whatever a configuration may hold the tables take, and what they refuse it refuses.
+func TestTheTablesAgreeWithTheConfiguration(t *testing.T) {
+	t.Parallel()
+
+	db := database(t)
+	for url, good := range map[string]bool{
+		"http://a": true, "HTTPS://A.example/": true, "https://é.example/é?é#é": true, "https://a_b:00443": true, "https://a:/x": true,
+		"https://a?x y": false, "https://a?x%zz": true, "https://[::1]:9/": true, "https://[::ffff:1.2.3.4]": true, "https://-/": true,
+		"https://a*b,c;d\"<>'/": true, "http://a#b#c": true, "https://a/%41/é": true, "https://a?#": true, "https://a/b@c:d|e": true,
+		"http://a:0": false, "http://a:65536": false, "http://127.0.0.1:99999/": false, "http://a:+1": false, "http://a:b": false,
+		"https://a/b c": false, "https://a/\t": false, "https://a b/": false, " https://a": false,
+		"https://[fe80::1%25eth0]/": false, "https://[1.2.3.4]": false, "https://[v1.x]": false, "https://[::1": false, "https://a]": false,
+		"https://a/%zz": false, "https://a#%zz": false, "https://%41/": false, "https://%C3%A9/": false, "https://u@a": false,
+		"https://@a": false, "https://a\\b": false, "https:///a": false, "https:a": false, "ftp://a": false, "https://:80": false, "": false,
+	} {
+		require.Equal(t, good, pgtest.Value[bool](t, db, `SELECT outbox.valid_url($1)`, url), "%q", url)
+		require.Equal(t, good, config.CheckURL(url) == nil, "%q", url)
+	}
+	rapid.Check(t, func(r *rapid.T) {
+		url := rapid.OneOf(
+			rapid.StringMatching(`(HTTP|https?|ftp)://([a-z]{1,3}|\[[0-9a-f]?:[0-9a-f:.]{1,5}\]|[ -~é]{1,3})(:\d{0,6})?([/?#][ -~é]{0,3}){0,3}`),
+			rapid.StringMatching(`https?:/{0,3}[a@:/?#%4\\\[\]. \n]{0,8}`),
+		).Draw(r, "url")
+		require.Equal(r, pgtest.Value[bool](t, db, `SELECT outbox.valid_url($1)`, url), config.CheckURL(url) == nil, "%q", url)
+	})
+	for _, space := range []string{"\u0085", "\u00a0", "\u200b", "\u2028", "\u3000"} { // To some collations.
+		require.Error(t, config.CheckURL("https://a/"+space))
+	}
+
+	for what, change := range map[string]func(*config.Subscription, *config.EventType){
+		"NUL in a name":    func(s *config.Subscription, _ *config.EventType) { s.Name = "a\x00b" },
+		"NUL in a tenant":  func(s *config.Subscription, _ *config.EventType) { s.Tenant = "a\x00b" },
+		"a long tenant":    func(s *config.Subscription, _ *config.EventType) { s.Tenant = noise(2001) },
+		"a long name":      func(s *config.Subscription, _ *config.EventType) { s.Name = noise(3000) },
+		"a broken secret":  func(s *config.Subscription, _ *config.EventType) { s.Secret = secretA[:20] + "\n" + secretA[20:] },
+		"a NUL that hides": func(_ *config.Subscription, e *config.EventType) { e.Description = "a\x00b" },
+		"a NUL in a value": func(s *config.Subscription, _ *config.EventType) { s.Headers = map[string]string{"x-a": "\x00"} },
+		"no JSON":          func(_ *config.Subscription, e *config.EventType) { e.Sample = "NaN" },
+		"the longest":      func(s *config.Subscription, _ *config.EventType) { s.Tenant, s.Name = noise(2000), noise(600) },
+		"a large number":   func(_ *config.Subscription, e *config.EventType) { e.Sample = `{"n": 1e400}` },
+		"deep JSON": func(_ *config.Subscription, e *config.EventType) {
+			e.Sample = strings.Repeat("[", 9999) + strings.Repeat("]", 9999)
+		},
+		"a NUL in JSON": func(_ *config.Subscription, e *config.EventType) { e.Sample = `"\u0000\ud800"` },
+	} {
+		cfg := config.Default()
+		cfg.Subscriptions = []config.Subscription{{Name: "a", URL: "https://a", EventTypes: []string{"*"}}}
+		cfg.EventTypes = []config.EventType{{Type: "a", Sample: "{}"}}
+		s, e := &cfg.Subscriptions[0], &cfg.EventTypes[0]
+		change(s, e)
+		_, err := store.Declare(t.Context(), db, []store.Declared{{
+			Tenant: s.Tenant, Name: s.Name, URL: s.URL, EventTypes: s.EventTypes, Secret: s.Secret, Headers: s.Headers,
+		}})
+		_, typesErr := store.DeclareEventTypes(t.Context(), db, []store.EventType{{Type: e.Type, Description: e.Description, Sample: e.Sample}})
+		require.Equal(t, errors.Join(err, typesErr) == nil, len(cfg.Validate()) == 0, "%s: %v %v", what, err, typesErr)
+	}
+}
+
+// noise is text that does not compress.
+func noise(bytes int) string {
+	text := make([]byte, bytes/2)
+	_, _ = rand.Read(text)
+	return hex.EncodeToString(text) + strings.Repeat("x", bytes%2)
 }
 
 // One that the table refuses keeps all from being declared; the error names it, and shows nothing of it.

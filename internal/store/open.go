@@ -28,14 +28,14 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// Connect makes one connection, with the settings of Open.
+// Connect makes one connection, with the settings of Open. What the URL may say of pools it passes over.
 func Connect(ctx context.Context, url string) (*pgx.Conn, error) {
-	cfg, err := pgx.ParseConfig(url)
+	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, explainURL(err)
 	}
-	prepare(cfg)
-	conn, err := pgx.ConnectConfig(ctx, cfg)
+	prepare(cfg.ConnConfig)
+	conn, err := pgx.ConnectConfig(ctx, cfg.ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("connect to the database: %w", err)
 	}

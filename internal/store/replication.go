@@ -59,6 +59,19 @@ func DropSlot(ctx context.Context, db DB, name string) error {
 	return nil
 }
 
+// Blocking returns the server's processes that one waits for; 0 stands for a prepared transaction, which has none.
+func Blocking(ctx context.Context, db DB, pid int) ([]int32, error) {
+	rows, err := db.Query(ctx, "SELECT DISTINCT b FROM unnest(pg_blocking_pids($1)) AS b ORDER BY 1", pid)
+	if err != nil {
+		return nil, fmt.Errorf("ask for whom a process waits: %w", err)
+	}
+	blocking, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return nil, fmt.Errorf("ask for whom a process waits: %w", err)
+	}
+	return blocking, nil
+}
+
 // State is what the relay remembers of its slot.
 type State struct {
 	SystemIdentifier   string

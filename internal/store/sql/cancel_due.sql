@@ -17,7 +17,8 @@ UPDATE outbox.deliveries AS d
    SELECT c.id
      FROM gone AS g
     CROSS JOIN LATERAL (
-      SELECT id FROM outbox.deliveries
-       WHERE subscription_id = g.id AND due_at <= clock_timestamp() AND coalesce(last_attempt_at, due_at) <= g.at
+      SELECT id, coalesce(last_attempt_at, due_at) AS touched_at FROM outbox.deliveries
+       WHERE subscription_id = g.id AND due_at <= clock_timestamp()
        ORDER BY due_at LIMIT 1000
-         FOR UPDATE SKIP LOCKED) AS c))
+         FOR UPDATE SKIP LOCKED) AS c
+    WHERE c.touched_at <= g.at))
