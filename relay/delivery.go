@@ -47,6 +47,7 @@ type delivery struct {
 	lane         *lane     // Where its request was begun.
 	started      time.Time // When its request began; zero while it waits.
 	counted      bool      // Counts against the limit of all requests in flight.
+	unsaved      bool      // Counts against it until its outcome is written.
 	doubted      bool      // Hangs, or was begun in doubt of whether it would.
 	spilled      bool      // Written down as pending, so the database owns it.
 	slow         bool      // Counts as held by slow requests.
@@ -55,7 +56,6 @@ type delivery struct {
 	// Set by the worker before the delivery goes to the recorder.
 	outcome  Outcome
 	decision Decision
-	done     bool // Has an outcome.
 
 	// For the recorder alone.
 	batch   uint64 // The last batch that has a row of it.

@@ -40,7 +40,7 @@ type dispatcher struct {
 	queues  int     // Lanes with something in their queue.
 	running int     // Requests in flight.
 	counted int     // Those that count against the limit of all.
-	unsaved int     // Requests that have their outcome, and it does not stand in the database yet. They count as well.
+	unsaved int     // Requests that have their outcome, did not hang, and it does not stand in the database yet. They count as well.
 	doubted int     // Those that hang, or were begun in doubt.
 	held    int64   // Bytes of bodies and deliveries, without slow.
 	slow    int64   // Bytes of bodies in slow requests, and of those requests.
@@ -235,20 +235,19 @@ func (p *dispatcher) work(l *lane, d *delivery) {
 	}
 }
 
-// finish ends a request: it has its outcome, which from now on is the recorder's to write, and is not spilled any more. Whoever
+// finish ends a request: it has its outcome, which from now on is the recorder's to write. Whoever
 // sent it may wait for the recorder; that is not the URL's doing.
 func (p *dispatcher) finish(d *delivery) {
 	now := time.Now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	l := d.lane
-	d.done = true
-	if !d.outcome.Aborted {
-		p.unsaved++
-		l.unsaved++
-	}
 	if d.counted {
 		p.counted--
+		if d.unsaved = !d.outcome.Aborted; d.unsaved {
+			p.unsaved++
+			l.unsaved++
+		}
 	}
 	p.running--
 	if d.doubted {
@@ -279,6 +278,10 @@ func (p *dispatcher) saved(all []*delivery) {
 	full := p.counted+p.unsaved >= p.limit
 	now := time.Now()
 	for _, d := range all {
+		if !d.unsaved {
+			continue
+		}
+		d.unsaved = false
 		l := d.lane
 		hadNone := p.free(l, true) <= 0
 		p.unsaved--

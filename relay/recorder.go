@@ -286,7 +286,7 @@ func (r *recorder) settle(batch []entry) {
 				e.d.tx.settle()
 			}
 			r.metrics.recorded(e.kind, e.d)
-			if e.kind == entryOutcome && e.d.done {
+			if e.kind == entryOutcome {
 				requests = append(requests, e.d)
 			}
 			if e.kind == entrySpill || e.kind == entryUnsent {

@@ -65,7 +65,7 @@ func (p *dispatcher) lookOver(now time.Time) {
 // the stream written down. The list is in order of start.
 func (p *dispatcher) spillFlight(l *lane, now time.Time) (freed bool) {
 	for d := l.oldest; d != nil && now.Sub(d.started) > staleAfter; d = d.newer {
-		if !d.counted || d.done {
+		if !d.counted {
 			continue
 		}
 		d.counted = false
