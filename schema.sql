@@ -4,7 +4,7 @@
 --
 -- May be run again at any time, also while a host app inserts events: what is there already is left as it is, and no lock
 -- taken here on an existing table makes an INSERT wait, unless a column or a check is missing in it, of an earlier version:
--- then it may wait for up to lock_timeout, 3 s by default. `relay init` and `relay run` run this same file.
+-- then it may wait for a tenth of a second. `relay init` and `relay run` run this same file.
 --
 -- There is no backslash in it: what one means in a string is a setting, here and in every session that calls a function.
 
@@ -530,13 +530,16 @@ COMMENT ON COLUMN outbox.subscription_stats.failed IS 'Deliveries that failed fo
 COMMENT ON COLUMN outbox.subscription_stats.duration_ms IS 'What the attempts took together, in milliseconds.';
 
 
--- Columns that came later -----------------------------------------------------------------------------------------------
--- For a schema of an earlier version; added only where missing, since even ADD COLUMN IF NOT EXISTS locks the table.
+-- Columns and checks that came later ------------------------------------------------------------------------------------
+-- For a schema of an earlier version; added only where missing, since even ADD COLUMN IF NOT EXISTS locks the table. Host
+-- apps that insert wait behind whoever waits for that lock, so it is asked for briefly: on a busy table, run the file again.
 
 DO $$
 DECLARE
   wanted record;
+  patience text := current_setting('lock_timeout');
 BEGIN
+  PERFORM set_config('lock_timeout', '100ms', true);
   FOR wanted IN SELECT * FROM (VALUES
     ('events', 'traceparent', 'text'),
     ('subscriptions', 'rate', 'double precision CONSTRAINT subscriptions_rate_check CHECK (rate BETWEEN 0.001 AND 100000)'),
@@ -551,23 +554,8 @@ BEGIN
       EXECUTE format('ALTER TABLE outbox.%I ADD COLUMN %I %s', wanted.relation, wanted.name, wanted.definition);
     END IF;
   END LOOP;
-END
-$$;
 
-COMMENT ON COLUMN outbox.relay_state.read_lsn IS
-  'No relay has read a transaction that was committed here or later; NULL: one is reading, or was killed while it did.';
-COMMENT ON COLUMN outbox.relay_state.publication_version IS
-  'The publication''s rows in the catalogue as they were then: one altered since, even if it was put back, needs a new slot. NULL: not known.';
-COMMENT ON COLUMN outbox.events.traceparent IS 'The trace that it belongs to (W3C Trace Context), sent on as the header traceparent; what is none is not sent.';
-COMMENT ON COLUMN outbox.subscriptions.rate IS 'Requests a second at most, evenly spaced; NULL: no limit.';
-COMMENT ON COLUMN outbox.subscriptions.concurrency IS 'Requests in flight at most; NULL: delivery.concurrency_per_subscription.';
-COMMENT ON COLUMN outbox.subscriptions.timeout IS 'How long its server may take to answer, such as 5s; NULL: delivery.timeout.';
-
--- Checks that came later: what was written before stays as it is.
-DO $$
-DECLARE
-  wanted record;
-BEGIN
+  -- Checks: what was written before stays as it is.
   FOR wanted IN SELECT * FROM (VALUES
     ('events', 'events_tenant_check', 'octet_length(tenant) <= 2000'),
     ('events', 'events_user_id_check', 'octet_length(user_id) <= 2000'),
@@ -582,8 +570,18 @@ BEGIN
       EXECUTE format('ALTER TABLE outbox.%I ADD CONSTRAINT %I CHECK (%s) NOT VALID', wanted.relation, wanted.name, wanted.condition);
     END IF;
   END LOOP;
+  PERFORM set_config('lock_timeout', patience, true);
 END
 $$;
+
+COMMENT ON COLUMN outbox.relay_state.read_lsn IS
+  'No relay has read a transaction that was committed here or later; NULL: one is reading, or was killed while it did.';
+COMMENT ON COLUMN outbox.relay_state.publication_version IS
+  'The publication''s rows in the catalogue as they were then: one altered since, even if it was put back, needs a new slot. NULL: not known.';
+COMMENT ON COLUMN outbox.events.traceparent IS 'The trace that it belongs to (W3C Trace Context), sent on as the header traceparent; what is none is not sent.';
+COMMENT ON COLUMN outbox.subscriptions.rate IS 'Requests a second at most, evenly spaced; NULL: no limit.';
+COMMENT ON COLUMN outbox.subscriptions.concurrency IS 'Requests in flight at most; NULL: delivery.concurrency_per_subscription.';
+COMMENT ON COLUMN outbox.subscriptions.timeout IS 'How long its server may take to answer, such as 5s; NULL: delivery.timeout.';
 
 
 -- Indexes and triggers -------------------------------------------------------------------------------------------------

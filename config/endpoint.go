@@ -52,7 +52,7 @@ var plainHost = regexp.MustCompile("(?i)^https?://[^/?#@:%`{|}\\[\\\\\\]^]+(:[0-
 
 // invisible is what [[:space:]] and [[:cntrl:]] are to one collation or another.
 func invisible(r rune) bool {
-	return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Z)
+	return unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Z)
 }
 
 // urlFault says what is wrong with a subscription's URL.

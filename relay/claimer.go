@@ -37,11 +37,12 @@ const (
 	// record after. What a killed relay had in hand is taken up within the timeout, this, and claimEvery.
 	leaseSlack = 6 * time.Second
 
-	// unseenPatience is how long an event that is not there counts as one that cannot be seen yet: the stream brings what is
-	// committed while its commit may still wait for a standby. Its created_at tells nothing: that is the host app's.
+	// unseenPatience is how long an event that is not there counts as one that cannot be seen yet, where commits wait for a
+	// standby: the stream brings what has not come back from it. Elsewhere it is for a moment, less than a lease. Its
+	// created_at tells little: that is the host app's.
 	unseenPatience = 10 * time.Minute
 
-	// unseenMost is how many such events are remembered; beyond that, all have their time anew.
+	// unseenMost is how many such events are remembered; of more, the old ones count as removed.
 	unseenMost = 100_000
 
 	// recordSlack is the part of leaseSlack that is kept for recording: no request begins with less.
@@ -107,7 +108,7 @@ func (c *claimer) cycle(ctx context.Context) (time.Duration, error) {
 	if err := c.release(ctx); err != nil {
 		return 0, err
 	}
-	if c.record.backlogged() || c.watch.behind(c.record, time.Now()) {
+	if c.record.burdened() || c.watch.behind(c.record, time.Now()) {
 		return 50 * time.Millisecond, nil
 	}
 	c.dispatch.forgetBacklogs()
@@ -307,7 +308,7 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 	case sub.fault != nil:
 		c.fail(d, sub.fault.Error())
 		return
-	case !e.HasEvent && c.mayBeUnseen(d.id):
+	case !e.HasEvent && c.mayBeUnseen(e):
 		return // It is claimed again when the lease has run out.
 	case !e.HasEvent || e.Payload == nil:
 		c.fail(d, "its event was removed from outbox.events before it was delivered")
@@ -324,20 +325,20 @@ func (c *claimer) dispatchErrand(cl *store.Claimed, e *store.Errand, held claim,
 }
 
 // mayBeUnseen says whether a delivery's event, which is not there, may still come to be seen.
-func (c *claimer) mayBeUnseen(id uuid.UUID) bool {
+func (c *claimer) mayBeUnseen(e *store.Errand) bool {
 	now := time.Now()
-	since, ok := c.unseen[id]
-	if ok {
-		if now.Sub(since) < unseenPatience {
-			return true
-		}
-		delete(c.unseen, id)
+	switch since, ok := c.unseen[e.ID]; {
+	case ok && e.Synchronous && now.Sub(since) < unseenPatience:
+		return true
+	case ok:
+		delete(c.unseen, e.ID)
 		return false
-	}
-	if c.unseen == nil || len(c.unseen) >= unseenMost {
+	case len(c.unseen) >= unseenMost:
+		return now.Sub(e.EventCreatedAt) < unseenPatience
+	case c.unseen == nil:
 		c.unseen = make(map[uuid.UUID]time.Time)
 	}
-	c.unseen[id] = now
+	c.unseen[e.ID] = now
 	return true
 }
 

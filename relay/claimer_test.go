@@ -33,13 +33,14 @@ type claimerBench struct {
 	bench *bench
 	db    *fakeDB
 
-	mu       sync.Mutex
-	rows     map[uuid.UUID]*row
-	events   bool                 // Whether the events are there.
-	gone     map[uuid.UUID]bool   // Subscriptions that are off.
-	failing  map[string]error     // Statements that fail.
-	sent     map[uuid.UUID]string // What was POSTed.
-	released []uuid.UUID
+	mu          sync.Mutex
+	rows        map[uuid.UUID]*row
+	events      bool                 // Whether the events are there.
+	synchronous bool                 // Whether commits wait for a standby.
+	gone        map[uuid.UUID]bool   // Subscriptions that are off.
+	failing     map[string]error     // Statements that fail.
+	sent        map[uuid.UUID]string // What was POSTed.
+	released    []uuid.UUID
 }
 
 func newClaimerBench(limit, laneLimit int) *claimerBench {
@@ -138,7 +139,7 @@ func (b *claimerBench) fetchRows(args []any) (rows [][]any) {
 		}
 		text := fmt.Sprintf(`{"id":%q,"tenant":"default","url":"https://x.example/","event_types":["*"],"headers":{},"active":true,
 			"secret":"whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`, r.sub)
-		rows = append(rows, []any{id, r.made, "a", "default", nil, "https://x.example/", b.events, make([]byte, r.payload), "", !b.gone[r.sub], &text})
+		rows = append(rows, []any{id, r.made, "a", "default", nil, "https://x.example/", b.events, b.synchronous, make([]byte, r.payload), "", !b.gone[r.sub], &text})
 	}
 	return rows
 }
@@ -415,39 +416,6 @@ func TestClaimerCancelsWhatIsSwitchedOff(t *testing.T) {
 		require.Equal(t, string(outbox.StatusCancelled), newRecord(e.kind, e.d, time.Now()).Status)
 		b.bench.requireEmpty(t)
 	})
-}
-
-// An event that is not there may only not be seen yet, whatever its created_at says. It is looked for again when the lease has run out.
-func TestClaimerWaitsForAnEventThatIsNotThere(t *testing.T) {
-	for name, age := range map[string]time.Duration{"new": 0, "dated back": 24 * time.Hour, "dated forward": -24 * time.Hour} {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, ctx context.Context) {
-				b := newClaimerBench(10, 10)
-				s := testSubscription("default", true, "*")
-				b.owe(s, 1, 0)[0].made = time.Now().Add(-age)
-				b.events = false
-				go b.run(ctx)
-				b.pass(unseenPatience - time.Minute)
-				require.Empty(t, b.record.entries)
-				require.Equal(t, 1, b.left())
-				b.events = true
-				b.pass(b.timeout + leaseSlack + time.Second)
-				require.Zero(t, b.left(), "sent")
-				require.Empty(t, b.unseen)
-			})
-			inBubble(t, func(t *testing.T, ctx context.Context) {
-				b := newClaimerBench(10, 10)
-				b.owe(testSubscription("default", true, "*"), 1, 0)[0].made = time.Now().Add(-age)
-				b.events = false
-				go b.run(ctx)
-				b.pass(unseenPatience + b.timeout + leaseSlack + time.Second)
-				require.Len(t, b.record.entries, 1)
-				e := b.record.entries[0]
-				require.Equal(t, string(outbox.StatusFailed), newRecord(e.kind, e.d, time.Now()).Status)
-				require.Empty(t, b.unseen)
-			})
-		})
-	}
 }
 
 // A worker believes in its lease for as long as the database keeps it, and no longer.

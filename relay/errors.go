@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -118,11 +119,23 @@ func mendConnect(err error, connect *pgconn.ConnectError) error {
 	}
 	what, do := store.ExplainConnect(connect, key)
 	var pg *pgconn.PgError
-	if errors.As(err, &pg) && throughPooler(pg) {
+	pooled := errors.As(err, &pg) && throughPooler(pg)
+	if pooled {
 		do = poolerMend
 	}
-	return &ConfigError{Fault: strings.Replace(oneLine(err), oneLine(connect), what, 1), Mend: do, cause: err}
+	told := &ConfigError{Fault: strings.Replace(oneLine(err), oneLine(connect), what, 1), Mend: do, cause: err}
+	if pg == nil || !pooled && !slices.Contains(refusals, pg.Code) {
+		return unreachable{told}
+	}
+	return told
 }
+
+// refusals are what a server says to a connection that it will never take, by SQLSTATE: of user, password, database and rights.
+// What else servers and those in between say may pass.
+var refusals = []string{"28P01", "28000", "3D000", "42501", "0A000", "53400"}
+
+// unreachable is a ConfigError that may not be one: the server can't be reached, or says something that may pass.
+type unreachable struct{ *ConfigError }
 
 // passing says whether an error may mend itself: the server is not there yet, is starting, full, or a standby for now.
 func passing(err error) bool {

@@ -28,6 +28,7 @@ func newObserverBench(t *testing.T) *observerBench {
 	r.setLeading(true)
 	b := &observerBench{observer: r.observer, db: newFakeDB()}
 	b.observer.db = b.db
+	r.recorder = newRecorder(b.db, r.log, r.metrics, cfg.Delivery.Timeout)
 	b.db.query["backlog"] = func([]any) ([][]any, error) { return [][]any{{7, 0, 0.0, 0, nil}}, nil }
 	return b
 }

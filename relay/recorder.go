@@ -20,9 +20,13 @@ const (
 	// recordBatch is how many records one statement writes: beyond some hundred, a row costs no less.
 	recordBatch = 500
 
-	// recordBacklog is how many records may wait: workers wait beyond it, and with them the tailer. After a crash, what
-	// waited is sent again, so it is kept near what is in flight.
+	// recordBacklog is how many records of each kind may wait: workers wait beyond it, and with them the tailer. After a
+	// crash, what waited is sent again, so it is kept near what is in flight.
 	recordBacklog = 512
+
+	// recordOwned is how many of a batch are left to outcomes of what the database owns, where there are as many: else they
+	// would never have their turn on a busy relay.
+	recordOwned = recordBatch / 5
 
 	// sweepBatch is how many deliveries one statement cancels: a subscription that is removed may have millions that wait,
 	// and others' outcomes go between.
@@ -35,10 +39,17 @@ const (
 
 	// recordTimeout bounds one round trip, so that a dead connection is found out.
 	recordTimeout = 30 * time.Second
+
+	// recordSlow is how long one may take before it is said that outcomes wait: a statement that waits for a lock, or for a
+	// standby, fails by nothing, and until it is written little is sent.
+	recordSlow = 5 * time.Second
 )
 
 // recorder writes what becomes of deliveries into the database, in order and in batches: whatever has gathered while the
 // last batch was being written goes with the next. It tries again until the database takes it.
+//
+// Outcomes of what the database owns come after the rest: where many URLs hang, thousands of requests time out at once, and
+// the stream, which the rest comes of, would stand still for all until they are written.
 type recorder struct {
 	db      store.DB
 	save    store.DB // The same, for the statements that save outcomes: the many.
@@ -50,15 +61,18 @@ type recorder struct {
 	failing func(error)                            // The database takes no writes; called at each failure.
 	saved   func([]*delivery)                      // The outcomes of their requests are written.
 
-	failed atomic.Bool                        // The last try failed.
-	giveUp atomic.Pointer[context.CancelFunc] // Ends the try under way.
+	failed   atomic.Bool                        // The last try failed.
+	began    atomic.Pointer[time.Time]          // The try under way.
+	stopping atomic.Bool                        // Sweeps are left to the next start, which reads their changes again.
+	giveUp   atomic.Pointer[context.CancelFunc] // Ends the try under way.
 
 	mu        sync.Mutex
 	entries   []entry
-	writing   int    // Entries in the batch under way.
-	handed    uint64 // Entries handed over so far.
-	done      uint64 // Entries written, or abandoned: always the oldest.
-	abandoned bool   // Nobody waits any more.
+	owned     []entry // Outcomes of what the database owns. They can wait.
+	writing   int     // Entries in the batch under way.
+	handed    progress
+	done      progress // Written, or abandoned: always the oldest of each kind.
+	abandoned bool     // Nobody waits any more.
 	wake      chan struct{}
 	relief    *sync.Cond // The backlog got shorter.
 
@@ -68,6 +82,7 @@ type recorder struct {
 // entry is one thing to write.
 type entry struct {
 	kind   entryKind
+	after  progress // What was handed over before it.
 	d      *delivery
 	tx     *transaction // entryChange, entrySweep: whose settling waits for it.
 	change int64        // entryChange
@@ -98,8 +113,15 @@ func newRecorder(db store.DB, log *slog.Logger, m *metrics, timeout time.Duratio
 // put hands entries over. It never blocks.
 func (r *recorder) put(entries ...entry) {
 	r.mu.Lock()
-	r.entries = append(r.entries, entries...)
-	r.handed += uint64(len(entries))
+	for _, e := range entries {
+		e.after = r.handed
+		r.handed.add(&e)
+		if e.owned() {
+			r.owned = append(r.owned, e)
+		} else {
+			r.entries = append(r.entries, e)
+		}
+	}
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
@@ -113,39 +135,50 @@ func (r *recorder) putOutcome(d *delivery) {
 	if d.decision.Disable {
 		r.put(entry{kind: entryDisable, id: d.sub.id, reason: "answered " + statusText(d.outcome.Code)})
 	}
+	mine := &r.entries
+	if d.claimed || d.spilled {
+		mine = &r.owned
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.entries) > recordBacklog && !r.abandoned {
+	for len(*mine) > recordBacklog && !r.abandoned {
 		r.relief.Wait()
 	}
 }
 
-// backlogged says whether so much is unwritten that nothing more should be begun.
+// backlogged says whether so much is unwritten that nothing more should be read from the stream; burdened whether nothing
+// more should be claimed.
 func (r *recorder) backlogged() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.entries) > recordBacklog
 }
 
+func (r *recorder) burdened() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.entries) > recordBacklog || len(r.owned) > recordBacklog
+}
+
 // idle says whether all is written.
 func (r *recorder) idle() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.entries) == 0 && r.writing == 0
+	return len(r.entries) == 0 && len(r.owned) == 0 && r.writing == 0
 }
 
 // mark stands for all that was put so far; passed says whether that is written. Unlike idle, it comes true however much
 // is put meanwhile.
-func (r *recorder) mark() uint64 {
+func (r *recorder) mark() progress {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.handed
 }
 
-func (r *recorder) passed(mark uint64) bool {
+func (r *recorder) passed(mark progress) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.done >= mark
+	return r.done.owned >= mark.owned && r.done.others >= mark.others
 }
 
 // run writes until ctx ends. The caller sees to it that all is written by then.
@@ -174,37 +207,11 @@ func (r *recorder) run(ctx context.Context) {
 // gather waits a little when the last batch began just now and few entries have come since.
 func (r *recorder) gather(ctx context.Context, began time.Time) {
 	r.mu.Lock()
-	n := len(r.entries)
+	n := len(r.entries) + len(r.owned)
 	r.mu.Unlock()
 	if wait := recordEvery - time.Since(began); wait > 0 && n > 0 && n < r.enough {
 		sleep(ctx, wait)
 	}
-}
-
-// take returns the next batch, or nil. Sweeps end a batch: they are for what was written before them.
-func (r *recorder) take() []entry {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := min(len(r.entries), recordBatch)
-	for i := range n {
-		if r.entries[i].kind == entrySweep {
-			n = i + 1
-			break
-		}
-	}
-	if n == 0 {
-		return nil
-	}
-	batch := make([]entry, n)
-	copy(batch, r.entries)
-	clear(r.entries[:n])
-	r.entries = r.entries[n:]
-	if len(r.entries) == 0 {
-		r.entries = nil
-	}
-	r.writing = n
-	r.relief.Broadcast()
-	return batch
 }
 
 // abandon drops what is not being written, and lets workers go that wait, now or later: the recorder has ended, or is
@@ -212,11 +219,12 @@ func (r *recorder) take() []entry {
 func (r *recorder) abandon() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if n := len(r.entries) + r.writing; n > 0 {
+	if n := len(r.entries) + len(r.owned) + r.writing; n > 0 {
 		r.log.Warn("ended with outcomes unwritten; those deliveries are made again", "count", n)
 	}
-	r.done += uint64(len(r.entries))
-	r.entries, r.abandoned = nil, true
+	r.done.others += uint64(len(r.entries))
+	r.done.owned += uint64(len(r.owned))
+	r.entries, r.owned, r.abandoned = nil, nil, true
 	r.relief.Broadcast()
 }
 
@@ -263,8 +271,22 @@ func (r *recorder) try(ctx context.Context, batch []entry) error {
 	defer cancel()
 	r.giveUp.Store(&cancel)
 	defer r.giveUp.Store(nil)
+	now := time.Now()
+	r.began.Store(&now)
+	defer r.began.Store(nil)
+	defer time.AfterFunc(recordSlow, func() { r.log.Warn(outcomesWait) }).Stop()
 	return r.flush(ctx, batch)
 }
+
+// waits says whether the try under way has taken longer than recordSlow.
+func (r *recorder) waits() bool {
+	began := r.began.Load()
+	return began != nil && time.Since(*began) > recordSlow
+}
+
+// outcomesWait is said then.
+const outcomesWait = "outcomes wait to be written: the database has taken none for 5 s, as where a table of schema outbox is locked or " +
+	"a synchronous standby is gone"
 
 // reconnect has the try under way given up, whose connection leads nowhere, and made again over another.
 func (r *recorder) reconnect() {
@@ -296,7 +318,9 @@ func (r *recorder) settle(batch []entry) {
 	}
 	r.mu.Lock()
 	r.writing = 0
-	r.done += uint64(len(batch))
+	for i := range batch {
+		r.done.add(&batch[i])
+	}
 	r.mu.Unlock()
 	r.saved(requests)
 }

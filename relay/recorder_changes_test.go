@@ -55,6 +55,27 @@ func TestRecorderSaysWhatItSwitchesOff(t *testing.T) {
 	})
 }
 
+// A stop leaves the rest of a sweep to the next start, which reads its change again.
+func TestRecorderBreaksOffASweepAtAStop(t *testing.T) {
+	inBubble(t, func(t *testing.T, ctx context.Context) {
+		b := newRecorderBench()
+		tx := &transaction{}
+		tx.add(1)
+		b.db.exec["cancel_subscription"] = func(args []any) (int64, error) {
+			time.Sleep(time.Second)
+			return int64(args[2].(int)), nil // There is always more.
+		}
+		b.put(entry{kind: entrySweep, tx: tx, id: uuid.New()})
+		go b.run(ctx)
+		b.pass(10 * time.Second)
+		require.False(t, b.idle())
+		b.stopping.Store(true)
+		b.pass(2 * time.Second)
+		require.True(t, b.idle())
+		require.EqualValues(t, 1, tx.pending.Load(), "the position stays before it")
+	})
+}
+
 // Until a sweep has come to its end, the position stays before the change: a crash brings it again.
 func TestRecorderSettlesAChangeWhenItsSweepHasEnded(t *testing.T) {
 	inBubble(t, func(t *testing.T, ctx context.Context) {

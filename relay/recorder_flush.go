@@ -57,6 +57,10 @@ func (r *recorder) flush(ctx context.Context, batch []entry) error {
 // sweep cancels some of what waits for a subscription that is no more. What is left has its turn after what came meanwhile, and
 // the transaction waits for it.
 func (r *recorder) sweep(ctx context.Context, e *entry) error {
+	if r.stopping.Load() {
+		e.more = true
+		return nil
+	}
 	n, err := store.CancelSubscription(ctx, r.db, e.id, e.at, sweepBatch)
 	if err == nil && n >= sweepBatch {
 		r.put(*e)

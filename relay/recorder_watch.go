@@ -6,7 +6,7 @@ import "time"
 // the database was away: to claim then would be to send again what was sent just now. The zero value is ready; for one
 // goroutine.
 type recorderWatch struct {
-	mark  uint64    // Stands for what the recorder had been handed by then.
+	mark  progress  // Stands for what the recorder had been handed by then.
 	since time.Time // When that was.
 	state watchState
 }

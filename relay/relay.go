@@ -217,6 +217,8 @@ func (r *Relay) Ready() (bool, string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case r.leading && r.recorder.waits():
+		return false, outcomesWait
 	case r.leading:
 		return true, "relaying"
 	case r.standby:

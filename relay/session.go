@@ -235,6 +235,7 @@ func (r *Relay) endStream(t *tailer) error {
 	ctx, cancel := context.WithTimeout(context.Background(), r.cfg.Delivery.Timeout+5*time.Second)
 	defer cancel()
 	r.dispatch.stop()
+	r.recorder.stopping.Store(true)
 	for _, d := range r.dispatch.dropQueues(true) {
 		r.claimer.giveBack(d)
 	}

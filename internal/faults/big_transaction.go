@@ -38,6 +38,9 @@ var bigTransaction = &campaign{
 			if hwm, err := p.memory("VmHWM"); err == nil {
 				peak = max(peak, hwm)
 			}
+			if err := r.accounted(ctx); err != nil {
+				return err
+			}
 			p.kill()
 			if err := r.killed(ctx); err != nil {
 				return err

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -161,6 +162,81 @@ func TestTwiceWithinTheBoundPasses(t *testing.T) {
 	require.True(t, r.passed())
 	r.Bound = 0
 	require.False(t, r.passed())
+}
+
+// look is what receivers saw and the log told at a kill, or while the relay lived.
+type look struct {
+	killed bool
+	saw    []sent // Of so many events, counted from 1.
+	told   []int
+}
+
+// judgeLooks takes the looks of a run with two subscriptions as a campaign does.
+func judgeLooks(looks []look) *result {
+	r, u, rec := &result{}, make(untold), &receiver{}
+	for _, l := range looks {
+		for i := range l.saw {
+			l.saw[i].event = id(i + 1)
+		}
+		if !l.killed {
+			r.outlive(u.surplus(rec, l.saw, l.told, true))
+			continue
+		}
+		n, hung := u.left(rec, l.saw, l.told)
+		r.Bound += n
+		r.leave(n-hung, 2)
+	}
+	return r
+}
+
+func TestTheBoundIsJudged(t *testing.T) {
+	const most = mostInFlight + 2*guaranteed
+	for name, tc := range map[string]struct {
+		looks   []look
+		bound   int
+		problem string
+	}{
+		"all is recorded":                               {[]look{{false, []sent{{came: 1, ended: 1}, {came: 2, ended: 2}}, []int{1, 2}}}, 0, ""},
+		"in flight while the relay lives":               {[]look{{false, []sent{{came: 2, ended: 1}}, []int{1}}}, 0, ""},
+		"ended, and not recorded while the relay lives": {[]look{{false, []sent{{came: 2, ended: 2}}, []int{1}}}, 0, "1 requests had ended"},
+		"sent twice, and one still in flight":           {[]look{{false, []sent{{came: 3, ended: 2}}, []int{1}}}, 0, "1 requests had ended"},
+		"in flight at a kill":                           {[]look{{true, []sent{{came: 1, ended: 1}}, []int{0}}}, 1, ""},
+		"made again after a kill": {[]look{{true, []sent{{came: 1, ended: 1}}, []int{0}}, {false, []sent{{came: 2, ended: 2}}, []int{1}},
+			{true, []sent{{came: 2, ended: 2}}, []int{1}}}, 1, ""},
+		"made again after a kill, twice": {[]look{{true, []sent{{came: 1, ended: 1}}, []int{0}}, {false, []sent{{came: 3, ended: 3}}, []int{1}}},
+			1, "1 requests had ended"},
+		"found once, and not excused by the next kill": {[]look{{false, []sent{{came: 2, ended: 2}}, []int{1}}, {true, []sent{{came: 2, ended: 2}}, []int{1}},
+			{false, []sent{{came: 2, ended: 2}}, []int{1}}}, 0, "1 requests had ended"},
+		"as many as may be in flight at a kill": {[]look{{true, []sent{{came: most}}, []int{0}}}, most, ""},
+		"more than may be in flight at a kill":  {[]look{{true, []sent{{came: most}, {came: 1}}, []int{0, 0}}}, most + 1, "unrecorded at once"},
+		"as many at each of two kills": {[]look{{true, []sent{{came: most}}, []int{0}}, {true, []sent{{came: 2*most + 1}}, []int{1}}},
+			2 * most, ""},
+		"more than that, which hang":             {[]look{{true, []sent{{came: most}, {came: 1, hung: 1}}, []int{0, 0}}}, most + 1, ""},
+		"more than that, beside those that hung": {[]look{{true, []sent{{came: most + 1}, {came: 1, hung: 1}}, []int{0, 1}}}, most + 1, "unrecorded at once"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := judgeLooks(tc.looks)
+			require.Equal(t, tc.bound, r.Bound)
+			require.Equal(t, tc.problem == "", r.passed())
+			if tc.problem == "" {
+				return
+			}
+			require.Len(t, r.Problems, 1)
+			require.Contains(t, r.Problems[0], tc.problem)
+		})
+	}
+}
+
+func TestAReceiverTellsWhatHasEnded(t *testing.T) {
+	r := &receiver{seen: map[uuid.UUID]int{id(1): 2, id(2): 1}, flying: map[uuid.UUID]int{id(1): 2, id(2): 1}, recent: map[uuid.UUID]int{id(1): 0}}
+	r.leave(id(1), "order.paid", time.Now())
+	require.Equal(t, []sent{{event: id(1), came: 2, ended: 1}}, r.lately(false))
+	r.leave(id(1), "order.paid", time.Now().Add(-2*hangsAfter))
+	require.Equal(t, []sent{{event: id(1), came: 2, ended: 2, hung: 1}}, r.lately(true))
+	require.Empty(t, r.lately(false))
+	r.leave(id(2), "old.thing", time.Now().Add(-2*hangsAfter)) // Nobody can say whether the log told of it.
+	require.Empty(t, r.lately(false))
+	require.Empty(t, r.flying)
 }
 
 func TestAJournalThatMakesNoSense(t *testing.T) {

@@ -46,17 +46,20 @@ func (r *rig) pauseLeader(ctx context.Context, both []*relayProcess, lasts time.
 	if err != nil {
 		return err
 	}
+	if err := r.accounted(ctx); err != nil { // What the one that was paused before has sent since.
+		return err
+	}
 	if err := leader.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
 	defer func() { _ = leader.cmd.Process.Signal(syscall.SIGCONT) }()
 	began := time.Now()
 	pause(ctx, 300*time.Millisecond) // What it had asked the database for is done by then, and the other waits for longer.
-	unrecorded, err := r.surplus(ctx)
+	unrecorded, err := r.addUntold(ctx)
 	if err != nil {
 		return err
 	}
-	r.result.Bound = unrecorded
+	r.result.leave(unrecorded, len(r.receivers))
 	if err := r.recovered(ctx, began, recoverWithin); err != nil {
 		return err
 	}

@@ -56,6 +56,9 @@ func (r *rig) failOver(ctx context.Context) error {
 	if err := r.awaitLoad(ctx, 500+r.random.IntN(500)); err != nil {
 		return err
 	}
+	if err := r.accounted(ctx); err != nil {
+		return err
+	}
 	// The relay is held still until the bound is taken: what the old primary had recorded and the standby has not comes again.
 	if err := relay.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
 		return err
@@ -69,7 +72,7 @@ func (r *rig) failOver(ctx context.Context) error {
 	ended := time.Now()
 	r.cluster, r.url = standby, standby.URL("app")
 	r.disconnect()
-	r.result.Bound, err = r.surplus(ctx)
+	_, err = r.addUntold(ctx)
 	_ = relay.cmd.Process.Signal(syscall.SIGCONT)
 	if err != nil {
 		return err

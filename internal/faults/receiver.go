@@ -28,8 +28,13 @@ const (
 	gone                     // Ends each connection before it reads anything.
 )
 
-// slowFor is how long a slow receiver takes.
-const slowFor = 200 * time.Millisecond
+const (
+	// slowFor is how long a slow receiver takes.
+	slowFor = 200 * time.Millisecond
+	// hangsAfter is when a request may have hung: the relay takes one off its limit after half a second, and began it earlier
+	// than it came here.
+	hangsAfter = 400 * time.Millisecond
+)
 
 // cutPercent is how many requests in a hundred a flaky receiver fails. It reads them first, so that it knows of each attempt
 // that the log tells of, and the two can be held against each other.
@@ -61,9 +66,18 @@ type receiver struct {
 	mu     sync.Mutex
 	now    behaviour
 	seen   map[uuid.UUID]int
-	total  int                    // Requests, without those of expiring types.
-	recent map[uuid.UUID]struct{} // Events of these since they were last asked for.
+	flying map[uuid.UUID]int // Of these, requests that have not ended.
+	total  int               // Requests, without those of expiring types.
+	recent map[uuid.UUID]int // Events of these since they were last forgotten, and how many of their requests hung.
 	herd   herd
+}
+
+// sent is what a receiver saw of the requests for one event.
+type sent struct {
+	event uuid.UUID
+	came  int // All.
+	ended int // Answered, cut, or left by the relay.
+	hung  int // Took long enough for the relay to take them off its limit.
 }
 
 // herd is how many requests are in flight at a time since the receiver last changed.
@@ -90,7 +104,8 @@ func startReceiver(dir, name string, kind behaviour, patterns ...string) (*recei
 	if err != nil {
 		return nil, err
 	}
-	r := &receiver{name: name, patterns: patterns, kind: kind, now: kind, journal: j, seen: make(map[uuid.UUID]int), recent: make(map[uuid.UUID]struct{})}
+	r := &receiver{name: name, patterns: patterns, kind: kind, now: kind, journal: j,
+		seen: make(map[uuid.UUID]int), flying: make(map[uuid.UUID]int), recent: make(map[uuid.UUID]int)}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("start receiver %s: %w", name, err)
@@ -132,8 +147,9 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 		r.mu.Unlock()
 		panic(http.ErrAbortHandler)
 	}
-	r.herd.enter(time.Now())
-	defer r.leave()
+	began := time.Now()
+	r.herd.enter(began)
+	defer func() { r.leave(id, typ, began) }()
 	times, did := r.seen[id], didAnswer
 	switch {
 	case r.now == hanging:
@@ -142,9 +158,10 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 		did = didCut
 	}
 	r.seen[id]++
+	r.flying[id]++
 	if !expiring(typ) {
 		r.total++
-		r.recent[id] = struct{}{}
+		r.recent[id] += 0 // There, if it was not.
 	}
 	r.journal.write(fmt.Sprintf("%d %s %s %s %s", time.Now().UnixNano(), id, hash, signed, did))
 	late := r.now == slow
@@ -160,10 +177,16 @@ func (r *receiver) ServeHTTP(_ http.ResponseWriter, request *http.Request) {
 	}
 }
 
-func (r *receiver) leave() {
+func (r *receiver) leave(id uuid.UUID, typ string, began time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.herd.flying--
+	if r.flying[id]--; r.flying[id] == 0 {
+		delete(r.flying, id)
+	}
+	if time.Since(began) > hangsAfter && !expiring(typ) {
+		r.recent[id]++
+	}
 }
 
 // examine returns the event's id and type, the hash of its payload as it came, and whether the signature is right. A body that is
@@ -203,15 +226,18 @@ func (r *receiver) got(id uuid.UUID) bool {
 	return r.seen[id] > 0
 }
 
-// takeRecent returns how often each event has come of which something came since it was last called.
-func (r *receiver) takeRecent() (ids []uuid.UUID, times []int) {
+// lately returns what was seen of each event of which something came since it was last told to forget.
+func (r *receiver) lately(forget bool) []sent {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id := range r.recent {
-		ids, times = append(ids, id), append(times, r.seen[id])
+	all := make([]sent, 0, len(r.recent))
+	for id, hung := range r.recent {
+		all = append(all, sent{event: id, came: r.seen[id], ended: r.seen[id] - r.flying[id], hung: hung})
 	}
-	clear(r.recent)
-	return ids, times
+	if forget {
+		clear(r.recent)
+	}
+	return all
 }
 
 // counts returns how many different events have come, and how many requests.

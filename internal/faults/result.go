@@ -14,7 +14,7 @@ type result struct {
 	Did      string `json:"did"` // What was done, in words, with how often.
 	verdict
 	Bound      int           `json:"bound"`        // What may have come twice: what had been sent and was not recorded at the kills.
-	MostAtOnce int           `json:"most_at_once"` // The most of it at one kill.
+	MostAtOnce int           `json:"most_at_once"` // The most of it at one kill, without what hung.
 	Recovery   time.Duration `json:"recovery_ns"`  // The longest from a fault's end to the delivery of an event committed after it.
 	Settling   time.Duration `json:"settling_ns"`  // From the last event to the last record.
 	Took       time.Duration `json:"took_ns"`
@@ -29,6 +29,10 @@ type result struct {
 // note keeps a figure that this campaign alone has.
 func (r *result) note(format string, args ...any) {
 	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+func (r *result) problem(format string, args ...any) {
+	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
 }
 
 // passed says whether all held.

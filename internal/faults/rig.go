@@ -55,7 +55,7 @@ type rig struct {
 	conn *pgx.Conn // For exec and query; nil where it is to be made.
 
 	result *result
-	untold map[delivered]int // Requests at the kills so far of which no attempt tells.
+	untold untold // What the kills so far left.
 }
 
 // newRig makes a database with the relay's schema and slot, the standard receivers, and a writer that does not write yet.
@@ -66,7 +66,7 @@ func newRig(c *campaign, o *options, b binaries) (*rig, error) {
 	}
 	name := []byte(c.name)
 	r := &rig{
-		name: c.name, seed: o.seed, long: o.long, points: o.points, dir: dir, binaries: b, ids: make(map[*receiver]string), untold: make(map[delivered]int),
+		name: c.name, seed: o.seed, long: o.long, points: o.points, dir: dir, binaries: b, ids: make(map[*receiver]string), untold: make(untold),
 		random: rand.New(rand.NewPCG(o.seed, uint64(len(name))<<32|uint64(name[0])<<16|uint64(name[len(name)-1]))),
 		result: &result{Campaign: c.name, Seed: o.seed},
 	}
@@ -233,9 +233,7 @@ func (r *rig) awaitLoad(ctx context.Context, requests int) error {
 	})
 }
 
-func (r *rig) problem(format string, args ...any) {
-	r.result.Problems = append(r.result.Problems, fmt.Sprintf(format, args...))
-}
+func (r *rig) problem(format string, args ...any) { r.result.problem(format, args...) }
 
 // close ends and removes everything but the evidence.
 func (r *rig) close() error {

@@ -87,7 +87,8 @@ type Errand struct {
 	Tenant          string
 	UserID          *string
 	URL             string // Of the last attempt.
-	HasEvent        bool   // false: the event was removed.
+	HasEvent        bool   // false: the event was removed, or is not seen yet.
+	Synchronous     bool   // Commits wait for a standby, and the stream brings what nobody sees yet.
 	Payload         []byte
 	Traceparent     string  // As the host app wrote it.
 	HasSubscription bool    // false: it was removed or switched off.

@@ -67,7 +67,7 @@ func explainRefusal(pg *pgconn.PgError, key string) (what, mend string) {
 	case "57P03":
 		return "the server is starting up or shutting down", "try again in a moment"
 	}
-	return pg.Message, "see what the server says; " + key + " names it"
+	return pg.Message + " (SQLSTATE " + pg.Code + ")", "see what the server says; " + key + " names it"
 }
 
 // refusedTLS is how pgconn says that a server answered, and has no TLS.

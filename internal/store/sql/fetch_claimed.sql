@@ -1,6 +1,6 @@
 -- What claimed deliveries are to send, and where to, as the subscription is now.
 SELECT d.id, d.event_created_at, d.event_type, d.tenant, d.user_id, d.url,
-       e.id IS NOT NULL AS has_event, e.payload::text AS payload, coalesce(e.traceparent, ''),
+       e.id IS NOT NULL AS has_event, current_setting('synchronous_standby_names') <> '' AS synchronous, e.payload::text AS payload, coalesce(e.traceparent, ''),
        s.id IS NOT NULL AND s.active AS has_subscription, row_to_json(s)::text AS subscription
   FROM outbox.deliveries AS d
   LEFT JOIN outbox.events AS e ON e.id = d.event_id
