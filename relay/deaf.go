@@ -23,7 +23,7 @@ import (
 const (
 	// suspectAfter is how long the server may be silent before this relay asks over another connection whether it hears it: it has
 	// been asked to answer by then, and had time to.
-	suspectAfter = askAfter + 3*statusEvery/2
+	suspectAfter = askAfter + statusEvery/2
 
 	// unheardAfter is how long the walsender of this relay's stream may hear nothing of it. Nothing is sent twice by ending such a
 	// stream: this relay knows what it has in hand.
@@ -48,6 +48,8 @@ var errUnheard = errors.New("the server does not hear this relay any more: the c
 
 // senderWatch tells for how long a walsender has heard nothing. The zero value is ready; for one goroutine.
 type senderWatch struct {
+	own bool // It is this relay that it should hear, by whose clock its replies are.
+
 	pid      int
 	reply    string
 	since    time.Time // When that reply was first seen.
@@ -60,11 +62,15 @@ type senderWatch struct {
 // off from the server, or stood still with it, and what was sent to it is on its way.
 func (w *senderWatch) unheard(now time.Time, s *store.Sender) time.Duration {
 	if s == nil || s.Reply == "" {
-		*w = senderWatch{}
+		w.reset()
 		return 0
 	}
 	if s.PID != w.pid || s.Reply != w.reply || now.Sub(w.looked) > lookAtLeast {
-		*w = senderWatch{pid: s.PID, reply: s.Reply, since: now}
+		w.reset()
+		w.pid, w.reply, w.since = s.PID, s.Reply, now
+		if w.own && !s.RepliedAt.IsZero() && s.RepliedAt.Before(now) {
+			w.since = s.RepliedAt
+		}
 	}
 	w.looked = now
 	if !s.Listens || !w.listened { // At two looks: what was sent just now may be on its way at one.
@@ -73,6 +79,8 @@ func (w *senderWatch) unheard(now time.Time, s *store.Sender) time.Duration {
 	}
 	return now.Sub(w.since)
 }
+
+func (w *senderWatch) reset() { *w = senderWatch{own: w.own} }
 
 // watchLeader looks at the relay that has the slot, and ends its connection where that leads nowhere. It says whether it did, so that
 // the slot is free.
@@ -99,7 +107,7 @@ func (r *Relay) watchLeader(ctx context.Context) (bool, error) {
 // watchOwnSender ends the stream once the server, asked over another connection, has not heard of it for a while. Silence is
 // for how long nothing has come from the server, or could not be listened to.
 func (r *Relay) watchOwnSender(ctx context.Context, pid int, silence *atomic.Int64) error {
-	var w senderWatch
+	w := senderWatch{own: true}
 	asking := asker{config: r.db.Config().ConnConfig}
 	defer asking.close()
 	for {
@@ -109,12 +117,12 @@ func (r *Relay) watchOwnSender(ctx context.Context, pid int, silence *atomic.Int
 		}
 		if time.Duration(silence.Load()) < suspectAfter {
 			asking.close()
-			w = senderWatch{}
+			w.reset()
 			continue
 		}
 		s, err := asking.sender(ctx, r.cfg.Replication.Slot)
 		if err != nil {
-			w = senderWatch{}
+			w.reset()
 			r.log.Debug("cannot ask whether the server hears the stream's connection", "error", explain(err))
 			continue // The server is away altogether, or so it looks: its end of the connection may be well.
 		}

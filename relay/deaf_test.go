@@ -47,6 +47,18 @@ func TestSenderWatch(t *testing.T) {
 	}
 }
 
+// Of its own replies a relay knows by its own clock how old they are; it need not wait for them to grow old.
+func TestSenderWatchOfOnesOwn(t *testing.T) {
+	now := time.Now()
+	seen := &store.Sender{PID: 1, Listens: true, Reply: "a", RepliedAt: now.Add(-4 * time.Second)}
+	w := senderWatch{own: true}
+	require.Zero(t, w.unheard(now, seen), "it may be on its way")
+	require.Equal(t, 5*time.Second, w.unheard(now.Add(time.Second), seen))
+	ahead := &store.Sender{PID: 1, Listens: true, Reply: "b", RepliedAt: now.Add(time.Hour)} // The clock was set back.
+	require.Equal(t, time.Duration(0), w.unheard(now.Add(2*time.Second), ahead))
+	require.Equal(t, time.Second, w.unheard(now.Add(3*time.Second), ahead))
+}
+
 // Where nobody could look for a while, the leader may have been cut off as well, and be well.
 func TestSenderWatchStartsAnewAfterAGap(t *testing.T) {
 	var w senderWatch

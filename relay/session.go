@@ -52,7 +52,7 @@ func (r *Relay) tail(intake context.Context) error {
 		case r.fatal(err):
 			return mend(err)
 		default:
-			if time.Since(start) > 10*time.Second {
+			if time.Since(start) > 2*retryAtMost {
 				backoff = 100 * time.Millisecond
 			}
 			r.yield.lost(time.Now())

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -11,6 +12,46 @@ import (
 	"github.com/outboxrelay/relay/internal/pgtest"
 	"github.com/outboxrelay/relay/internal/store"
 )
+
+// A process that was writing to a reader who has vanished is told twice: at the first it tries to tell the reader.
+func TestEndSenderThatWritesToNobody(t *testing.T) {
+	t.Parallel()
+
+	ctx := t.Context()
+	address, name := pgtest.Migrated(t), pgtest.Slot(t)
+	db, err := store.Open(ctx, address)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	require.NoError(t, store.CreatePublication(ctx, db, name))
+	pgtest.Execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
+	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload) SELECT 'a', to_json(repeat('a', 1000000)) FROM generate_series(1, 30)`)
+	conn := startReading(t, address, name) // And nobody reads.
+	require.Eventually(t, func() bool {
+		return pgtest.Value[int](t, db, `SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND wait_event_type = 'Client'`, conn.PID()) == 1
+	}, 30*time.Second, 10*time.Millisecond, "the connection is full")
+	require.NoError(t, store.EndSender(ctx, db, name, int(conn.PID()), 10*time.Second))
+	s, err := store.FindSender(ctx, db, name)
+	require.NoError(t, err)
+	require.Nil(t, s)
+}
+
+func startReading(t *testing.T, address, slot string) *pgconn.PgConn {
+	t.Helper()
+	config, err := pgconn.ParseConfig(address)
+	require.NoError(t, err)
+	config.RuntimeParams["replication"], config.RuntimeParams["application_name"] = "database", "relay"
+	conn, err := pgconn.ConnectConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = conn.Close(ctx)
+	})
+	require.NoError(t, pglogrepl.StartReplication(t.Context(), conn, slot, 0, pglogrepl.StartReplicationOptions{
+		Mode: pglogrepl.LogicalReplication, PluginArgs: []string{"proto_version '1'", "publication_names '" + slot + "'"},
+	}))
+	return conn
+}
 
 func TestSender(t *testing.T) {
 	t.Parallel()
@@ -29,15 +70,7 @@ func TestSender(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, s, "nobody reads it")
 
-	config, err := pgconn.ParseConfig(address)
-	require.NoError(t, err)
-	config.RuntimeParams["replication"], config.RuntimeParams["application_name"] = "database", "relay"
-	conn, err := pgconn.ConnectConfig(ctx, config)
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = conn.Close(ctx) })
-	require.NoError(t, pglogrepl.StartReplication(ctx, conn, name, 0, pglogrepl.StartReplicationOptions{
-		Mode: pglogrepl.LogicalReplication, PluginArgs: []string{"proto_version '1'", "publication_names '" + name + "'"},
-	}))
+	conn := startReading(t, address, name)
 	replies := make(map[string]bool)
 	for n := range 3 {
 		sent := time.Date(2026, 1, 1, 0, 0, n, 0, time.UTC)
@@ -52,6 +85,7 @@ func TestSender(t *testing.T) {
 			if !s.Listens || s.Reply == "" || replies[s.Reply] {
 				return false
 			}
+			require.True(t, sent.Equal(s.RepliedAt), s.RepliedAt)
 			replies[s.Reply] = true
 			return true
 		}, 30*time.Second, 10*time.Millisecond, "it hears a status and waits for the next")

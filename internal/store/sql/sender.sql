@@ -4,6 +4,7 @@
 SELECT s.active_pid,
        coalesce(a.wait_event IN ('WalSenderMain', 'WalSenderWaitForWAL', 'WalSenderWaitForWal', 'WalSenderWriteData'), false) AS listens,
        coalesce(r.reply_time::text, '') AS reply,
+       coalesce((extract(epoch FROM r.reply_time) * 1000000)::bigint, 0) AS replied_at_us,
        coalesce(a.application_name = current_setting('application_name'), false) AS is_relay
   FROM pg_replication_slots AS s
   LEFT JOIN pg_stat_activity AS a ON a.pid = s.active_pid
