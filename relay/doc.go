@@ -26,7 +26,7 @@
 //	   │                 └── hanging, or full and not quick: written down as pending ──────┐
 //	sender      sign, POST, classify → outcome                                             │
 //	   │                                                                                   │
-//	recorder    outcomes and pending rows in batches: what is new, what may be there ◄─────┘
+//	recorder    outcomes and pending rows in batches, last those that the database owns ◄──┘
 //	   │ committed
 //	tracker     which transactions are settled → the position to confirm
 //
@@ -48,8 +48,9 @@
 // when it ended in order, or else to where the WAL ended when the stream began, events are looked up in batches before they
 // go on: a delivery's id is derived from event and subscription, so what stands in the database is known. Before a stream begins
 // in the same process, all that came of the last one is recorded; and where the database went away and came back, a relay that
-// stands by leaves the slot for a while to the one that led before (yield.go). What is sent twice after a crash is what was in flight or not yet recorded, which count against
-// delivery.concurrency alike (or two for each subscription, where that is more); so it is where a standby takes over from a leader that lives, but has lost its own connection.
+// stands by leaves the slot for a while to the one that led before (yield.go). What is sent twice after a crash is what was in
+// flight or not yet recorded, which count against delivery.concurrency alike, and two more for each subscription; so it is where
+// a standby takes over from a leader that lives, but has lost its own connection.
 //
 // # Who leads
 //
@@ -68,5 +69,6 @@
 //     relay.
 //
 // A relay whose database takes no writes lets go of the slot within two seconds, and at once where the server is shutting down, which
-// waits for it: nothing could be confirmed. It keeps what it knows until it is written.
+// waits for it: nothing could be confirmed. It keeps what it knows until it is written. A statement that waits, for a lock or a
+// standby, instead of failing, is given up after half a minute; after 5 s it is not ready any more.
 package relay
