@@ -23,10 +23,10 @@ type Event struct {
 	// Type is a dotted name such as user.invited: letters, digits, _ and -, with dots between. Required.
 	Type string
 
-	// Tenant says whose subscriptions receive it: a project, an account. Empty means DefaultTenant.
+	// Tenant says whose subscriptions receive it: a project, an account; at most 2,000 bytes. Empty means DefaultTenant.
 	Tenant string
 
-	// UserID is the user it is about, the key of the per-user log. Empty means none.
+	// UserID is the user it is about, the key of the per-user log; at most 2,000 bytes. Empty means none.
 	UserID string
 
 	// Payload is what subscribers receive as "data". Required.

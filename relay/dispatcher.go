@@ -235,8 +235,8 @@ func (p *dispatcher) work(l *lane, d *delivery) {
 	}
 }
 
-// finish ends a request: it has its outcome, which from now on is the recorder's to write. Whoever
-// sent it may wait for the recorder; that is not the URL's doing.
+// finish ends a request: it has its outcome, which from now on is the recorder's to write. Whoever sent it may wait for the
+// recorder; that is not the URL's doing.
 func (p *dispatcher) finish(d *delivery) {
 	now := time.Now()
 	p.mu.Lock()

@@ -13,17 +13,14 @@ import (
 	"github.com/outboxrelay/relay/internal/store"
 )
 
-// A process that was writing to a reader who has vanished is told twice: at the first it tries to tell the reader.
+// A process that waits for room in a full connection ends as well.
 func TestEndSenderThatWritesToNobody(t *testing.T) {
 	t.Parallel()
 
 	ctx := t.Context()
 	address, name := pgtest.Migrated(t), pgtest.Slot(t)
-	db, err := store.Open(ctx, address)
-	require.NoError(t, err)
-	t.Cleanup(db.Close)
-	require.NoError(t, store.CreatePublication(ctx, db, name))
-	pgtest.Execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
+	db := pgtest.Pool(t, address)
+	makeSlot(t, db, name)
 	pgtest.Execute(t, db, `INSERT INTO outbox.events (type, payload) SELECT 'a', to_json(repeat('a', 1000000)) FROM generate_series(1, 30)`)
 	conn := startReading(t, address, name) // And nobody reads.
 	require.Eventually(t, func() bool {
@@ -33,6 +30,12 @@ func TestEndSenderThatWritesToNobody(t *testing.T) {
 	s, err := store.FindSender(ctx, db, name)
 	require.NoError(t, err)
 	require.Nil(t, s)
+}
+
+func makeSlot(t *testing.T, db store.DB, name string) {
+	t.Helper()
+	require.NoError(t, store.CreatePublication(t.Context(), db, name))
+	pgtest.Execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
 }
 
 func startReading(t *testing.T, address, slot string) *pgconn.PgConn {
@@ -64,8 +67,7 @@ func TestSender(t *testing.T) {
 	s, err := store.FindSender(ctx, db, name)
 	require.NoError(t, err)
 	require.Nil(t, s, "there is no slot")
-	require.NoError(t, store.CreatePublication(ctx, db, name))
-	pgtest.Execute(t, db, `SELECT pg_create_logical_replication_slot($1, 'pgoutput')`, name)
+	makeSlot(t, db, name)
 	s, err = store.FindSender(ctx, db, name)
 	require.NoError(t, err)
 	require.Nil(t, s, "nobody reads it")
